@@ -1,0 +1,1 @@
+"""The collector: asks meters, judges what they say, hands it to billing."""

@@ -1,0 +1,1 @@
+"""Simulated meters that tell afterwards what they really generated."""

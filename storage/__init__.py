@@ -1,0 +1,1 @@
+"""The ledger: what was read, kept for good."""
