@@ -16,12 +16,14 @@ CATALOGUES := $(wildcard collector/locale/*/LC_MESSAGES/*.po)
 help: ## list these verbs
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r verb does; do printf '  make %-7s %s\n' "$$verb" "$$does"; done
 
-demo: venv ## a simulated district and the collector; ARGS=--once: one fast run that ends with its summary
+demo: ## a simulated district and the collector; ARGS=--once: one fast run that ends with its summary
 	@$(BOOT) packages demo
+	@$(MAKE) venv
 	@$(BIN)/chaobiao demo $(ARGS)
 
-test: venv $(PEERS) ## all tests; ARGS='-k word' picks some
+test: ## all tests; ARGS='-k word' picks some
 	@$(BOOT) packages test
+	@$(MAKE) venv $(PEERS)
 	@$(BIN)/python -m pytest $(ARGS)
 
 check: venv ## format, lint, types, imports: changes nothing
