@@ -1,0 +1,1 @@
+"""Selects and numbers what billing may have."""

@@ -1,0 +1,1 @@
+"""The corridor: reads the ledger, calls one room, appends."""

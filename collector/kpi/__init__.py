@@ -1,0 +1,1 @@
+"""Success rates and what is missing, from counters and slots owed."""

@@ -1,0 +1,1 @@
+"""The one translator from wire to ledger."""

@@ -1,0 +1,1 @@
+"""Writes deliveries so that no half file is ever seen."""

@@ -1,0 +1,1 @@
+"""Judges: rules over series, verdicts beside readings."""

@@ -1,0 +1,1 @@
+"""Modbus RTU and TCP, functions 1-4: our own sans-io codec."""

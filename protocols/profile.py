@@ -1,0 +1,209 @@
+"""A profile: how one model of meter is read, as data. No new model by code (docs/add-a-meter.md).
+
+The file is TOML (`format = 1`) with the model's registers, what is known of its traps, and its own frames with the
+readings expected from them. A register says, exactly: where it stands on the wire, how it is coded, the factor to the
+canonical unit, the resolution that the meter has, and whether it may be billed.
+
+    id = "eastron_sdm630"              stable; its meaning never changes
+    protocol = "modbus"                the family: modbus | dlt645 | mqtt-json
+    [modbus] …                         what only this family has: see `Modbus`
+    [[register]]                       one value: see `Register`
+    [[vector]]                         request, answer, expected readings, source: see `Vector`
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from importlib import resources
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+
+from protocols.catalogue import Kind, describe
+from protocols.errors import ObisError, ProfileError
+from protocols.obis import Obis
+from protocols.tomlfile import TomlFile, TomlProblem, parse_toml, read_toml
+
+
+def _exact(value: object) -> object:
+    """Exact decimals are written as strings; a TOML float has already been rounded by the time we see it."""
+    if isinstance(value, str | int) and not isinstance(value, bool):
+        return value
+    raise ValueError('write exact decimals as text: "0.001"')
+
+
+def _quantity(value: object) -> object:
+    if not isinstance(value, str):
+        raise ValueError('an OBIS code is text: "1-0:1.8.0"')  # noqa: TRY004 - pydantic turns ValueError into a finding
+    try:
+        return str(describe(Obis.parse(value)).code)
+    except ObisError as error:
+        raise ValueError(str(error)) from None
+
+
+Exact = Annotated[Decimal, BeforeValidator(_exact)]
+QuantityCode = Annotated[str, BeforeValidator(_quantity)]
+Basis = Literal["instant", "freeze", "settlement", "curve"]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Register(_Strict):
+    """One value of the meter.
+
+    `id`: Modbus: the 0-based wire address of its first register, as text; DL/T 645: the data identifier (`nn` stands
+    for the number of the copy); JSON: the dotted path. `type`: the coding (Modbus `float32`, `uint32` …; DL/T 645 the
+    standard's picture, `XXXXXX.XX`; JSON `decimal`). `scale`: factor to the canonical unit. `invalid`: wire patterns (hex) that mean
+    "no value"; float NaN and infinities always do. `time_id`: where the stamp of a value kept by the meter is read.
+    """
+
+    id: str
+    quantity: QuantityCode
+    basis: Basis = "instant"
+    type: str
+    scale: Exact = Decimal(1)
+    resolution: Exact = Decimal("0.001")
+    billable: bool = False
+    invalid: tuple[str, ...] = ()
+    function: int | None = None
+    position: int = 0
+    """Which value of a block this is (DL/T 645 freezes: 0 the total, 1… the tariffs)."""
+    time_id: str | None = None
+    depth: int = 1
+    """How many copies the meter keeps."""
+
+    @property
+    def unit(self) -> str:
+        """The canonical unit."""
+        return describe(Obis.parse(self.quantity)).unit
+
+    @property
+    def kind(self) -> Kind:
+        """As the catalogue says."""
+        return describe(Obis.parse(self.quantity)).kind
+
+
+class Modbus(_Strict):
+    """How the registers of a Modbus device are read.
+
+    `word_order`: ABCD = the more significant word first, CDAB = the less significant first, and so on; never guessed.
+    `max_registers`: in one request. `max_gap`: registers between two values that may be read along with them; 0 where
+    a hole answers with exception 2.
+    """
+
+    function: Literal[3, 4]
+    word_order: Literal["ABCD", "CDAB", "BADC", "DCBA"]
+    max_registers: int = Field(ge=2, le=125)
+    max_gap: int = Field(default=0, ge=0, le=123)
+
+
+class Identity(_Strict):
+    """The register that says which meter this is: `id`, `type` as in `Register`, `function`; compared with the registry's serial."""
+
+    id: str
+    type: str
+    function: int | None = None
+
+
+class Expected(_Strict):
+    """A reading that a vector must give; `value` null where it must give none, with `reason`."""
+
+    quantity: QuantityCode
+    value: Exact | None = None
+    basis: Basis = "instant"
+    time: str | None = None
+    reason: str = ""
+
+
+class Vector(_Strict):
+    """Frames of this meter and what they mean. `source`: the manual's page, the clause, the capture."""
+
+    source: str = Field(min_length=8)
+    protocol: str
+    request: tuple[str, ...] | str = ()
+    answer: tuple[str, ...] | str
+    readings: tuple[Expected, ...]
+
+
+class Profile(_Strict):
+    """One model (and its relabelled siblings)."""
+
+    format: Literal[1] = 1
+    id: str = Field(pattern=r"^[a-z0-9_]+$")
+    protocol: Literal["modbus", "dlt645", "mqtt-json"]
+    maker: str
+    models: tuple[str, ...] = Field(min_length=1)
+    phases: Literal[1, 3]
+    sources: tuple[str, ...] = Field(min_length=1)
+    notes: str = ""
+    primary: bool = False
+    """The registers already hold primary values: multipliers are not applied again."""
+    digits: int | None = None
+    """Digits left of the point before a register starts again at zero."""
+    un_v: Exact | None = None
+    imax_a: Exact | None = None
+    modbus: Modbus | None = None
+    identity: Identity | None = None
+    register_: tuple[Register, ...] = Field(alias="register", min_length=1)
+    vector: tuple[Vector, ...] = ()
+
+    @property
+    def registers(self) -> tuple[Register, ...]:
+        """All values, in the file's order."""
+        return self.register_
+
+    def find(self, quantity: str, basis: str) -> Register | None:
+        """The register that holds a quantity on a basis."""
+        return next((r for r in self.registers if r.quantity == quantity and r.basis == basis), None)
+
+    @model_validator(mode="after")
+    def _whole(self) -> Profile:
+        if (self.protocol == "modbus") != (self.modbus is not None):
+            raise ValueError("a Modbus profile has a [modbus] table, and only a Modbus profile has one")
+        seen: set[tuple[str, str]] = set()
+        for register in self.registers:
+            key = (register.quantity, register.basis)
+            if key in seen:
+                raise ValueError(f"{register.quantity} ({register.basis}) stands twice")
+            seen.add(key)
+        return self
+
+
+def load_profile(path: Path) -> Profile:
+    """One profile from a file. :raises ProfileError: naming file, line and key of every mistake."""
+    try:
+        return _check(read_toml(path))
+    except TomlProblem as problem:
+        raise ProfileError(str(problem)) from problem
+
+
+def builtin_profiles() -> dict[str, Profile]:
+    """The profiles that come with chaobiao, by id."""
+    found = {}
+    for entry in sorted(resources.files("protocols").joinpath("profiles").iterdir(), key=lambda e: e.name):
+        if entry.name.endswith(".toml"):
+            profile = _check(parse_toml(entry.read_text(encoding="utf-8"), f"profiles/{entry.name}"))
+            found[profile.id] = profile
+    return found
+
+
+def site_profiles(folder: Path) -> dict[str, Profile]:
+    """The profiles of a site's own folder, by id. :raises ProfileError: as `load_profile`."""
+    found: dict[str, Profile] = {}
+    for path in sorted(folder.glob("*.toml")):
+        profile = load_profile(path)
+        if profile.id in found:
+            raise ProfileError(f"{path}:1: id: the profile {profile.id!r} is in this folder twice")
+        found[profile.id] = profile
+    return found
+
+
+def _check(document: TomlFile) -> Profile:
+    try:
+        return Profile.model_validate(document.data)
+    except ValidationError as error:
+        lines = [f"{document.at(finding['loc'])}: {finding['msg'].removeprefix('Value error, ')}" for finding in error.errors()]
+        raise ProfileError("\n".join(lines)) from error

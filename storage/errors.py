@@ -1,0 +1,35 @@
+"""What the ledger can refuse.
+
+    StorageError                 the root
+    ├── ValueRefused             a value that millionths in 64 bits cannot hold exactly
+    ├── DatabaseUnusable         cannot be opened, is none, or is of another schema; names the path or URL (without password)
+    ├── DatabaseBusy             held by another process for longer than we wait
+    ├── RegistryRefused          a registry change that contradicts what is there
+    └── DeliveryRefused          a delivery out of sequence, or one that differs from what was handed over before
+"""
+
+from __future__ import annotations
+
+
+class StorageError(Exception):
+    """The ledger cannot do this."""
+
+
+class ValueRefused(StorageError):
+    """The value cannot be held exactly."""
+
+
+class DatabaseUnusable(StorageError):
+    """The database cannot be used."""
+
+
+class DatabaseBusy(StorageError):
+    """The database is held by another process."""
+
+
+class RegistryRefused(StorageError):
+    """The registry contradicts itself."""
+
+
+class DeliveryRefused(StorageError):
+    """The delivery does not follow the one before it."""

@@ -1,0 +1,1 @@
+"""The ledger: its port, and the SQL adapter."""

@@ -1,0 +1,128 @@
+"""The ledger's port: everything that rooms and jobs may ask of storage, in verbs. Two adapters: `memory` and `sql`.
+
+Append only: a stored reading is never altered. All of one call happens in one transaction or not at all; when it has
+returned, it is on disk. Every method may raise `DatabaseUnusable` or `DatabaseBusy`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Collection, Sequence
+from datetime import date, datetime
+from typing import Protocol
+
+from storage.records import (
+    Basis,
+    Batch,
+    Conflict,
+    DayCount,
+    DeadLetter,
+    Delivery,
+    DeliveryRow,
+    Finding,
+    Judged,
+    Missing,
+    Plan,
+    PlanVersion,
+    Receipt,
+    Registered,
+    RegistryChange,
+    Revision,
+    Series,
+    Slot,
+)
+
+
+class Ledger(Protocol):
+    """Where readings are kept for good."""
+
+    # --- registry and plans ---
+    async def import_registry(self, rows: Sequence[Registered], *, digest: str, at: datetime) -> RegistryChange:
+        """Take a registry file's rows, all or nothing; meters not among them stay. `digest` is remembered with it.
+
+        A changed meter keeps its installation's start; a meter at another point ends the old installation at `at`.
+
+        :raises RegistryRefused: two rows for one meter, or one address twice on a channel.
+        """
+
+    async def registry_digest(self) -> str:
+        """Of the last imported file; "" before the first."""
+
+    async def registry(self) -> tuple[Registered, ...]:
+        """The installations that are open, by meter."""
+
+    async def keep_plans(self, plans: Sequence[Plan], *, at: datetime) -> None:
+        """Close the versions that are gone or changed, open the new ones; unchanged plans keep their version."""
+
+    async def plan_versions(self, start: datetime, end: datetime) -> tuple[PlanVersion, ...]:
+        """Versions valid at any time in [start, end)."""
+
+    # --- acquisition ---
+    async def append(self, batch: Batch) -> Receipt:
+        """Store a batch: readings by key (the same again is a duplicate, another value is a conflict), the slots they
+        fill, missing slots (a slot already filled is not missing; one that is missing is replaced by a newer reason with its
+        attempts added; a slot that gets a value is missing no more) and day counters, all in one transaction.
+        """
+
+    async def filled(self, start: datetime, end: datetime) -> frozenset[Slot]:
+        """Slots with `at` in [start, end) that have a value."""
+
+    async def closed(self, start: datetime, end: datetime) -> tuple[Missing, ...]:
+        """Missing slots with `at` in [start, end), by meter, quantity and time. On-demand ones (plan "") too."""
+
+    async def day_counts(self, first: date, last: date) -> tuple[DayCount, ...]:
+        """Counters of the days first to last, both included."""
+
+    async def conflicts(self) -> tuple[Conflict, ...]:
+        """All, oldest first."""
+
+    async def dead_letters(self) -> tuple[DeadLetter, ...]:
+        """All, oldest first."""
+
+    # --- readings ---
+    def readings(
+        self,
+        *,
+        meters: Collection[str] = (),
+        quantities: Collection[str] = (),
+        basis: Basis | None = None,
+        start: datetime | None = None,
+        end: datetime | None = None,
+    ) -> AsyncIterator[Judged]:
+        """Stored readings as they stand, by meter, quantity, basis, time; [start, end) of their time; empty = all."""
+
+    # --- vee ---
+    async def unjudged(self, *, limit: int) -> tuple[Series, ...]:
+        """Series that have readings without a verdict: at most `limit` such readings, whole from the oldest on, each
+        series led by the last released value before it (if there is one). Conflicts found after a verdict count as
+        without verdict again.
+        """
+
+    async def judge(self, revisions: Sequence[Revision]) -> None:
+        """Add verdicts. `n` must follow what is there. Repeating the same is no effect."""
+
+    async def findings(self, *, start: datetime | None = None) -> tuple[Finding, ...]:
+        """Of the latest revisions, by time."""
+
+    # --- hand-over ---
+    async def undelivered(self, *, limit: int) -> tuple[tuple[Judged, Registered], ...]:
+        """Released billable values whose present revision billing has not got, by meter, quantity, time; with the
+        installation they belong to. A verdict that changes neither value nor quality is nothing new.
+        """
+
+    async def promise_delivery(self, rows: Sequence[DeliveryRow], delivery: Delivery) -> None:
+        """Number a delivery: rows and manifest in one transaction.
+
+        :raises DeliveryRefused: if it does not follow the last one (sequence numbers, prev_sha256).
+        """
+
+    async def delivery_written(self, batch_seq: int) -> None:
+        """Its files are on disk."""
+
+    async def deliveries(self) -> tuple[Delivery, ...]:
+        """All, by number."""
+
+    async def delivery_rows(self, batch_seq: int) -> tuple[DeliveryRow, ...]:
+        """The rows of one, by sequence number."""
+
+    async def close(self) -> None:
+        """Let go of files and connections."""

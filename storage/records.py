@@ -1,0 +1,416 @@
+"""The records that rooms exchange: frozen, exact, and able to cross a wire. No ORM, no database, no behaviour but labels.
+
+Times are aware and in UTC. Values are millionths of the canonical unit (`storage.values`). A reading's key is
+(meter, quantity, basis, time); the slot it fills stands beside it. Days are the utility's civil days, given by who knows
+the zone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from enum import StrEnum
+
+
+class Basis(StrEnum):
+    """How a value came to be."""
+
+    INSTANT = "instant"
+    FREEZE = "freeze"
+    SETTLEMENT = "settlement"
+    CURVE = "curve"
+
+
+class Source(StrEnum):
+    """Which way a value came."""
+
+    POLL = "poll"
+    BACKFILL = "backfill"
+    TERMINAL = "terminal"
+    PUSH = "push"
+    MANUAL = "manual"
+    ESTIMATE = "estimate"
+    EDIT = "edit"
+
+
+class Quality(StrEnum):
+    """What may be done with a value (DESIGN §6)."""
+
+    RAW = "raw"
+    VERIFIED = "verified"
+    ACCEPTED = "accepted"
+    SUSPECT = "suspect"
+    ESTIMATED = "estimated"
+    EDITED = "edited"
+    MISSING = "missing"
+
+
+RELEASED = (Quality.VERIFIED, Quality.ACCEPTED, Quality.ESTIMATED, Quality.EDITED)
+"""What billing may see."""
+
+
+class Owner(StrEnum):
+    """Whose fault it is that a value is missing."""
+
+    OURS = "ours"
+    UPLINK = "uplink"
+    TERMINAL = "terminal"
+    LINE = "line"
+    METER = "meter"
+    REGISTRY = "registry"
+    SUPPLY = "supply"
+
+
+# --- the registry -----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """A metering point (计量点): the place. Outlives its meters."""
+
+    point: str
+    account: str = ""
+    role: str = "sale"
+    area: str = ""
+    feeder: str = ""
+    station: str = ""
+    section: str = ""
+    box: str = ""
+    phase: str = ""
+    class_: str = "household"
+    tariff: str = ""
+    billing_group: str = ""
+    contract_kva: int | None = None
+    """Millionths, as every value here."""
+    pv_kw: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Meter:
+    """A meter (电能表): the device. `un_v`, `imax_a` in millionths; None = the profile's."""
+
+    meter: str
+    profile: str
+    channel: str
+    address: str
+    asset_no: str = ""
+    serial: str = ""
+    terminal: str = ""
+    wiring: str = ""
+    un_v: int | None = None
+    imax_a: int | None = None
+    digits: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Ratio:
+    """A transformer's ratio, primary to secondary, as written on its plate: 100/5."""
+
+    primary: int = 1
+    secondary: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Installation:
+    """A meter at a point, from–to (half open), with start readings per quantity and the multipliers of the transformers."""
+
+    meter: str
+    point: str
+    start: datetime
+    end: datetime | None = None
+    ct: Ratio = Ratio()
+    pt: Ratio = Ratio()
+    start_readings: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Registered:
+    """One row of the registry: what is where."""
+
+    meter: Meter
+    point: Point
+    installation: Installation
+
+
+@dataclass(frozen=True, slots=True)
+class RegistryChange:
+    """What an import did."""
+
+    added: int
+    changed: int
+    unchanged: int
+
+
+# --- what is owed, tried and read -------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A plan (采集任务): what, from whom, on which timetable. `every_s` or `at_minute` (minutes after local midnight)."""
+
+    name: str
+    read: tuple[str, ...]
+    basis: Basis = Basis.INSTANT
+    every_s: int | None = None
+    at_minute: int | None = None
+    channels: tuple[str, ...] = ()
+    areas: tuple[str, ...] = ()
+    classes: tuple[str, ...] = ()
+    profiles: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class PlanVersion:
+    """A plan as it was valid from–to (half open)."""
+
+    plan: Plan
+    valid_from: datetime
+    valid_to: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Slot:
+    """One value owed by a plan. `at` is the civil instant it belongs to: the grid time, or the instant of the freeze."""
+
+    plan: str
+    meter: str
+    quantity: str
+    basis: Basis
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One try at one exchange: `outcome` is "ok" or the reason code. `received` are the bytes that came, `sent` those that went."""
+
+    meter: str
+    channel: str
+    plan: str
+    started_at: datetime
+    duration_us: int
+    outcome: str
+    owner: Owner | None = None
+    detail: str = ""
+    sent: bytes = b""
+    received: bytes = b""
+    drained: int = 0
+    """Bytes that came while the line was in quarantine and were thrown away."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """One value that was read, as the meter shows it. `resolution` in millionths. `data_day` is the day it counts for."""
+
+    meter: str
+    quantity: str
+    basis: Basis
+    time: datetime
+    value: int
+    resolution: int
+    source: Source
+    received_at: datetime
+    billable: bool = False
+    slot: Slot | None = None
+    data_day: date | None = None
+    """With a slot: the civil day whose rates it counts in."""
+
+
+@dataclass(frozen=True, slots=True)
+class Missing:
+    """A slot that was due and has no value, and why. `plan` empty: asked on demand, kept out of the rates."""
+
+    slot: Slot
+    data_day: date
+    reason: str
+    owner: Owner
+    detail: str = ""
+    attempts: int = 0
+    since: datetime | None = None
+    expires: datetime | None = None
+    """When the meter will have overwritten it, where that is known."""
+
+
+@dataclass(frozen=True, slots=True)
+class RawFrame:
+    """Bytes as they came, kept beside what was made of them. `origin`: channel, or topic for a push."""
+
+    received_at: datetime
+    origin: str
+    meter: str
+    protocol: str
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetter:
+    """A message that no profile can read; acknowledged all the same, so that it does not stop the others."""
+
+    received_at: datetime
+    origin: str
+    reason: str
+    detail: str
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """What is committed together: one batch, one transaction, one receipt."""
+
+    attempts: tuple[Attempt, ...] = ()
+    readings: tuple[Reading, ...] = ()
+    missing: tuple[Missing, ...] = ()
+    frames: tuple[RawFrame, ...] = ()
+    dead_letters: tuple[DeadLetter, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """The ledger's word that a batch is on disk. Who must acknowledge, acknowledges after this."""
+
+    stored: int
+    duplicates: int
+    conflicts: int
+    slots_filled: int
+
+
+@dataclass(frozen=True, slots=True)
+class Conflict:
+    """A second, different value for a key that already has one; both are kept, both are suspect."""
+
+    meter: str
+    quantity: str
+    basis: Basis
+    time: datetime
+    value: int
+    """The one that was there."""
+    other: int
+    other_source: Source
+    received_at: datetime
+
+
+# --- judging ----------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """A rule that spoke, with the evidence a clerk can show the customer. Codes and parameters, no words."""
+
+    rule: str
+    meter: str
+    quantity: str
+    basis: Basis
+    time: datetime
+    evidence: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Revision:
+    """A verdict, estimate or edit beside a reading; n counts from 1 (0 is the raw value itself). `value` None = the raw one."""
+
+    point: str
+    meter: str
+    quantity: str
+    basis: Basis
+    time: datetime
+    n: int
+    quality: Quality
+    made_at: datetime
+    value: int | None = None
+    findings: tuple[Finding, ...] = ()
+    ruleset: str = ""
+    maker: str = ""
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """A reading as it stands: the raw record with its latest revision (n = 0 and quality raw while there is none)."""
+
+    reading: Reading
+    point: str
+    quality: Quality
+    revision: int
+    value: int
+
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    """Consecutive values of one meter, quantity and basis, oldest first, for rules: parallel columns.
+
+    `context` values come before the first to be judged (the last good one), so that a rule can look back.
+    """
+
+    registered: Registered
+    quantity: str
+    basis: Basis
+    times: tuple[datetime, ...]
+    values: tuple[int, ...]
+    resolutions: tuple[int, ...]
+    conflicted: tuple[bool, ...]
+    judge_from: int
+    """Index of the first value that waits for a verdict; those before it are released values."""
+
+
+# --- handing over -----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryRow:
+    """One line of a delivery, before it has a sequence number (`seq` 0) or with it. Texts are what billing reads."""
+
+    seq: int
+    type: str
+    account: str
+    point: str
+    meter: str
+    quantity: str
+    time: datetime
+    basis: Basis
+    value: str
+    unit: str
+    multiplier: str
+    quality: Quality
+    source: Source
+    revision: int
+    replaces: int | None = None
+    old_value: str | None = None
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """One numbered hand-over. `written` False: promised in the ledger, its files not yet known to be on disk."""
+
+    batch_seq: int
+    from_seq: int
+    to_seq: int
+    rows: int
+    sha256: str
+    prev_sha256: str
+    manifest_sha256: str
+    control_totals: Mapping[str, str]
+    data_file: str
+    created_at: datetime
+    written: bool = False
+
+
+# --- counting ---------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class DayCount:
+    """Slots of one data day with the same dimensions. `reason` empty: collected; else missing for that reason."""
+
+    day: date
+    plan: str
+    channel: str
+    terminal: str
+    area: str
+    station: str
+    class_: str
+    profile: str
+    reason: str
+    slots: int
+    first_round: int = 0
+    """Of the collected: those that the first round brought."""
