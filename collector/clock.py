@@ -32,7 +32,7 @@ class SystemClock:
 
     async def sleep_until(self, instant: datetime) -> None:
         """Wait by the wall clock, however it is set meanwhile."""
-        while (left := (instant - self.now()).total_seconds()) > 0:
+        while (left := (instant - self.now()).total_seconds()) > 0:  # noqa: ASYNC110 - the wall clock sends no event when it is set
             await asyncio.sleep(min(left, self.STEP_S))
 
 

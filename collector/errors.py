@@ -1,10 +1,10 @@
 """What the collector can fail at. Storage and protocols have roots of their own; `cli` turns all three into one sentence.
 
-    CollectorError               the root; `exit_status` is what the process ends with
-    ├── SettingsError            2: configuration or registry file; one line a mistake, each with file, line and key
-    ├── UsageError               2: a wrong argument
-    ├── LinkError                no answer from the medium: `reason` and `owner` as in `report missing`
-    └── WorkFailed               1: the work failed in part; says what
+CollectorError               the root; `exit_status` is what the process ends with
+├── SettingsError            2: configuration or registry file; one line a mistake, each with file, line and key
+├── UsageError               2: a wrong argument
+├── LinkError                no answer from the medium: `reason` and `owner` as in `report missing`
+└── WorkFailed               1: the work failed in part; says what
 """
 
 from __future__ import annotations

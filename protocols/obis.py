@@ -14,7 +14,9 @@ from dataclasses import dataclass
 from protocols.errors import ObisError
 
 UNUSED = 255
-_SPELLING = re.compile(r"(0|[1-9]\d{0,2})-(0|[1-9]\d{0,2}):(0|[1-9]\d{0,2})\.(0|[1-9]\d{0,2})\.(0|[1-9]\d{0,2})(?:\*(\d{1,3}))?")
+_SPELLING = re.compile(
+    r"(0|[1-9]\d{0,2})-(0|[1-9]\d{0,2}):(0|[1-9]\d{0,2})\.(0|[1-9]\d{0,2})\.(0|[1-9]\d{0,2})(?:\*(\d{1,3}))?"
+)
 
 ABSTRACT, ELECTRICITY, HEAT_COST, COOLING, HEAT, GAS, COLD_WATER, HOT_WATER = 0, 1, 4, 5, 6, 7, 8, 9
 

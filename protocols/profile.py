@@ -56,7 +56,7 @@ class Register(_Strict):
 
     `id`: Modbus: the 0-based wire address of its first register, as text; DL/T 645: the data identifier (`nn` stands
     for the number of the copy); JSON: the dotted path. `type`: the coding (Modbus `float32`, `uint32` …; DL/T 645 the
-    standard's picture, `XXXXXX.XX`; JSON `decimal`). `scale`: factor to the canonical unit. `invalid`: wire patterns (hex) that mean
+    standard's picture, `XXXXXX.XX`; JSON `decimal`). `scale`: factor to the canonical unit. `invalid`: wire patterns (hex) for
     "no value"; float NaN and infinities always do. `time_id`: where the stamp of a value kept by the meter is read.
     """
 
@@ -101,7 +101,7 @@ class Modbus(_Strict):
 
 
 class Identity(_Strict):
-    """The register that says which meter this is: `id`, `type` as in `Register`, `function`; compared with the registry's serial."""
+    """The register that says which meter this is; its content is compared with the registry's serial."""
 
     id: str
     type: str
@@ -205,5 +205,8 @@ def _check(document: TomlFile) -> Profile:
     try:
         return Profile.model_validate(document.data)
     except ValidationError as error:
-        lines = [f"{document.at(finding['loc'])}: {finding['msg'].removeprefix('Value error, ')}" for finding in error.errors()]
+        lines = [
+            f"{document.at(finding['loc'])}: {finding['msg'].removeprefix('Value error, ')}"
+            for finding in error.errors()
+        ]
         raise ProfileError("\n".join(lines)) from error

@@ -67,7 +67,9 @@ def parse_toml(text: str, name: str) -> TomlFile:
         raise TomlProblem(f"{name}:{line}: not TOML: {error}") from error
     newest = data.get("format", FORMAT)
     if newest != FORMAT:
-        raise TomlProblem(f"{name}:1: format: this file says {newest!r}; this version of chaobiao reads format {FORMAT}")
+        raise TomlProblem(
+            f"{name}:1: format: this file says {newest!r}; this version of chaobiao reads format {FORMAT}"
+        )
     return TomlFile(name, data, dict(_scan(text)))
 
 

@@ -1,11 +1,11 @@
 """What the ledger can refuse.
 
-    StorageError                 the root
-    ├── ValueRefused             a value that millionths in 64 bits cannot hold exactly
-    ├── DatabaseUnusable         cannot be opened, is none, or is of another schema; names the path or URL (without password)
-    ├── DatabaseBusy             held by another process for longer than we wait
-    ├── RegistryRefused          a registry change that contradicts what is there
-    └── DeliveryRefused          a delivery out of sequence, or one that differs from what was handed over before
+StorageError                 the root
+├── ValueRefused             a value that millionths in 64 bits cannot hold exactly
+├── DatabaseUnusable         cannot be opened, is none, or is of another schema; names the path or URL (without password)
+├── DatabaseBusy             held by another process for longer than we wait
+├── RegistryRefused          a registry change that contradicts what is there
+└── DeliveryRefused          a delivery out of sequence, or one that differs from what was handed over before
 """
 
 from __future__ import annotations

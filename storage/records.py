@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from enum import StrEnum
 
+from storage.registry import Registered
+
 
 class Basis(StrEnum):
     """How a value came to be."""
@@ -62,86 +64,6 @@ class Owner(StrEnum):
     SUPPLY = "supply"
 
 
-# --- the registry -----------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class Point:
-    """A metering point (计量点): the place. Outlives its meters."""
-
-    point: str
-    account: str = ""
-    role: str = "sale"
-    area: str = ""
-    feeder: str = ""
-    station: str = ""
-    section: str = ""
-    box: str = ""
-    phase: str = ""
-    class_: str = "household"
-    tariff: str = ""
-    billing_group: str = ""
-    contract_kva: int | None = None
-    """Millionths, as every value here."""
-    pv_kw: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Meter:
-    """A meter (电能表): the device. `un_v`, `imax_a` in millionths; None = the profile's."""
-
-    meter: str
-    profile: str
-    channel: str
-    address: str
-    asset_no: str = ""
-    serial: str = ""
-    terminal: str = ""
-    wiring: str = ""
-    un_v: int | None = None
-    imax_a: int | None = None
-    digits: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Ratio:
-    """A transformer's ratio, primary to secondary, as written on its plate: 100/5."""
-
-    primary: int = 1
-    secondary: int = 1
-
-
-@dataclass(frozen=True, slots=True)
-class Installation:
-    """A meter at a point, from–to (half open), with start readings per quantity and the multipliers of the transformers."""
-
-    meter: str
-    point: str
-    start: datetime
-    end: datetime | None = None
-    ct: Ratio = Ratio()
-    pt: Ratio = Ratio()
-    start_readings: Mapping[str, int] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class Registered:
-    """One row of the registry: what is where."""
-
-    meter: Meter
-    point: Point
-    installation: Installation
-
-
-@dataclass(frozen=True, slots=True)
-class RegistryChange:
-    """What an import did."""
-
-    added: int
-    changed: int
-    unchanged: int
-
-
 # --- what is owed, tried and read -------------------------------------------------------------------------------------
 
 
@@ -171,7 +93,7 @@ class PlanVersion:
 
 @dataclass(frozen=True, slots=True, order=True)
 class Slot:
-    """One value owed by a plan. `at` is the civil instant it belongs to: the grid time, or the instant of the freeze."""
+    """One value owed by a plan. `at` is the instant it belongs to: the grid time, or the instant of the freeze."""
 
     plan: str
     meter: str
@@ -182,7 +104,7 @@ class Slot:
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """One try at one exchange: `outcome` is "ok" or the reason code. `received` are the bytes that came, `sent` those that went."""
+    """One try at one exchange: `outcome` is "ok" or the reason code; the bytes that went and came are kept."""
 
     meter: str
     channel: str
@@ -200,7 +122,7 @@ class Attempt:
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """One value that was read, as the meter shows it. `resolution` in millionths. `data_day` is the day it counts for."""
+    """One value that was read, as the meter shows it. `resolution` in millionths."""
 
     meter: str
     quantity: str
@@ -306,7 +228,7 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Revision:
-    """A verdict, estimate or edit beside a reading; n counts from 1 (0 is the raw value itself). `value` None = the raw one."""
+    """A verdict, estimate or edit beside a reading; n counts from 1 (0 is the raw value). `value` None = the raw one."""
 
     point: str
     meter: str

@@ -34,7 +34,7 @@ def to_millionths(value: Decimal) -> int:
 
 
 def from_millionths(count: int, resolution: int = 1) -> Decimal:
-    """1500000 → `Decimal("1.500000")`; with the resolution in millionths, the decimals the register has: 1000 → `1.500`."""
+    """1500000 → `Decimal("1.500000")`; with a resolution (in millionths) of 1000, as the register shows it: `1.500`."""
     places = 6
     while places and resolution % 10 == 0 and resolution > 1 and count % 10 == 0:
         resolution //= 10

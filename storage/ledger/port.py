@@ -24,12 +24,11 @@ from storage.records import (
     Plan,
     PlanVersion,
     Receipt,
-    Registered,
-    RegistryChange,
     Revision,
     Series,
     Slot,
 )
+from storage.registry import Registered, RegistryChange
 
 
 class Ledger(Protocol):
