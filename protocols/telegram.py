@@ -31,7 +31,8 @@ class Item:
     says in the wire's unit, before the profile's scale and rounding; None where the bytes have no meaning that can be
     believed (then `raw` is all there is, and `reason` says why: `invalid_value`, `bad_digits`, `unknown`). `step` is one
     step of a floating-point value at this size. `time` is the meter's own stamp where the telegram carries one: naive,
-    in the meter's own zone, unless the protocol states an offset.
+    in the meter's own zone, unless the protocol states an offset. `basis` where the telegram itself says it (a JSON
+    message); else it is that of the profile's register with this id.
     """
 
     id: str
@@ -42,6 +43,7 @@ class Item:
     time: datetime | None = None
     step: Decimal | None = None
     reason: str = ""
+    basis: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
