@@ -1,0 +1,161 @@
+"""What a plan owes: the one computation of slots. Pure: versions of plans, the registry and a zone in, slots out.
+
+A slot is owed from its *due* instant and stays open until its window ends:
+
+    basis instant, every 15m      due at each grid point of the local day; open until the next grid point
+    basis instant, at 09:00       due at 09:00 local; open for an hour, for the value would soon be another one
+    basis freeze, at 00:05        belongs to 00:00 of that day, due at 00:05, open until the next freeze is due
+
+The grid begins anew at every local midnight and runs in real elapsed time, so a day of 23 or 25 hours has 92 or 100
+quarter hours. A local time that a day skips is due when the clock has jumped past it; one that it has twice is due once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from zoneinfo import ZoneInfo
+
+from storage.records import Basis, Plan, PlanVersion, Slot
+from storage.registry import Registered
+
+Gives = Callable[[str, str, Basis], bool]
+"""Whether a profile (by id) has a quantity on a basis."""
+
+INSTANT_WINDOW = timedelta(hours=1)
+DAY = timedelta(days=1)
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Owed:
+    """A slot with its window: due (closed) to closes (open)."""
+
+    due: datetime
+    closes: datetime
+    slot: Slot
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Instant:
+    """One entry of a plan's timetable."""
+
+    due: datetime
+    closes: datetime
+    at: datetime
+
+
+def midnight(day: date, zone: ZoneInfo) -> datetime:
+    """00:00 of a local day, in UTC; the first instant of the day where midnight is skipped."""
+    return _local(day, time(0), zone)
+
+
+def timetable(plan: Plan, start: datetime, end: datetime, zone: ZoneInfo) -> Iterator[Instant]:
+    """The plan's instants that are due in [start, end), in order."""
+    day = start.astimezone(zone).date() - DAY
+    last = end.astimezone(zone).date()
+    while day <= last:
+        for instant in _of_day(plan, day, zone):
+            if start <= instant.due < end:
+                yield instant
+        day += DAY
+
+
+def owed(
+    versions: Iterable[PlanVersion],
+    registered: Sequence[Registered],
+    start: datetime,
+    end: datetime,
+    *,
+    zone: ZoneInfo,
+    gives: Gives,
+) -> Iterator[Owed]:
+    """Every slot due in [start, end): each version for the time it was valid, each installation for the time it stood.
+
+    The time of a slot decides, not the time of the question: a plan that came at noon owes nothing for the morning, and a
+    meter owes nothing for a freeze before its installation.
+    """
+    for version in versions:
+        first = max(start, version.valid_from)
+        last = end if version.valid_to is None else min(end, version.valid_to)
+        if first >= last:
+            continue
+        members = list(_members(version.plan, registered, gives))
+        if not members:
+            continue
+        for instant in timetable(version.plan, first, last, zone):
+            for one, quantities in members:
+                if one.installation.start <= instant.at and not _ended(one, instant.at):
+                    for quantity in quantities:
+                        slot = Slot(version.plan.name, one.meter.meter, quantity, version.plan.basis, instant.at)
+                        yield Owed(instant.due, instant.closes, slot)
+
+
+def slot_for(
+    versions: Iterable[PlanVersion],
+    one: Registered,
+    quantity: str,
+    basis: Basis,
+    instant: datetime,
+    *,
+    zone: ZoneInfo,
+    gives: Gives,
+) -> Slot | None:
+    """The slot that a value pushed by a meter fills: the grid point it came after, or the freeze of its own stamp."""
+    for version in versions:
+        plan = version.plan
+        if plan.basis != basis or quantity not in plan.read or not takes(plan, one):
+            continue
+        if not gives(one.meter.profile, quantity, basis):
+            continue
+        earliest = instant - timedelta(seconds=plan.every_s) if plan.every_s else instant - DAY
+        for entry in timetable(plan, earliest, instant + DAY, zone):
+            fits = entry.at == instant if basis is Basis.FREEZE else entry.at <= instant < entry.closes
+            if fits and version.valid_from <= entry.due and (version.valid_to is None or entry.due < version.valid_to):
+                return Slot(plan.name, one.meter.meter, quantity, basis, entry.at)
+    return None
+
+
+def takes(plan: Plan, one: Registered) -> bool:
+    """Whether a plan's selectors take this installation; an absent selector takes all."""
+    return (
+        (not plan.channels or one.meter.channel in plan.channels)
+        and (not plan.areas or one.point.area in plan.areas)
+        and (not plan.classes or one.point.class_ in plan.classes)
+        and (not plan.profiles or one.meter.profile in plan.profiles)
+    )
+
+
+def _members(plan: Plan, registered: Sequence[Registered], gives: Gives) -> Iterator[tuple[Registered, list[str]]]:
+    for one in registered:
+        if takes(plan, one):
+            quantities = [quantity for quantity in plan.read if gives(one.meter.profile, quantity, plan.basis)]
+            if quantities:
+                yield one, quantities
+
+
+def _ended(one: Registered, at: datetime) -> bool:
+    return one.installation.end is not None and at >= one.installation.end
+
+
+def _of_day(plan: Plan, day: date, zone: ZoneInfo) -> Iterator[Instant]:
+    today, tomorrow = midnight(day, zone), midnight(day + DAY, zone)
+    if plan.every_s is not None:
+        step = timedelta(seconds=plan.every_s)
+        at = today
+        while at < tomorrow:
+            after = min(at + step, tomorrow)
+            yield Instant(at, after, at)
+            at = after
+        return
+    minute = plan.at_minute or 0
+    due = _local(day, time(minute // 60, minute % 60), zone)
+    if plan.basis is Basis.FREEZE:
+        yield Instant(due, _local(day + DAY, time(minute // 60, minute % 60), zone), today)
+    else:
+        yield Instant(due, due + INSTANT_WINDOW, due)
+
+
+def _local(day: date, clock: time, zone: ZoneInfo) -> datetime:
+    """A local wall time as an instant: the first one where it comes twice, the jump itself where it is skipped."""
+    return datetime.combine(day, clock, tzinfo=zone).astimezone(UTC)

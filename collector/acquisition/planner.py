@@ -1,0 +1,170 @@
+"""What to read now: slots owed, not yet filled, not in hand, and not waiting for their next try. Pure state, no clock.
+
+The planner's memory is a cache of the ledger: `restore` rebuilds it at start from what is filled and what was tried.
+Its one invariant: a slot is in exactly one of *open* (may be tried), *in hand* (a visit asks for it now) or gone (filled,
+or its window has closed), and no slot leaves without a value or a reason.
+
+After a failed round a slot waits, twice as long each time, with a spread that differs from meter to meter, so that many
+silent meters do not come back in step.
+"""
+
+from __future__ import annotations
+
+import heapq
+import zlib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
+
+from collector.acquisition.plan import Gives, Owed, owed, timetable
+from storage.records import PlanVersion, Slot
+from storage.registry import Registered
+
+FIRST_PAUSE = timedelta(minutes=1)
+LONGEST_PAUSE = timedelta(minutes=30)
+LONGEST_WINDOW = timedelta(days=2)
+"""How far back a restart looks for slots that are still open; no window of `plan.timetable` is longer."""
+MOMENT = timedelta(microseconds=1)
+"""Ranges are half open; what is due at this very instant is due."""
+HORIZON = timedelta(days=1)
+"""How far ahead the next due slot is looked for; an empty plan wakes the planner once a day."""
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """All that one meter is asked for at once."""
+
+    registered: Registered
+    slots: tuple[Slot, ...]
+
+
+@dataclass(slots=True)
+class _Open:
+    owed: Owed
+    tries: int = 0
+    next_try: datetime | None = None
+    in_hand: bool = False
+
+
+@dataclass(slots=True)
+class Planner:
+    """Holds the open slots. `polled` names the channels that are asked; slots of the others only wait for messages."""
+
+    zone: ZoneInfo
+    gives: Gives
+    polled: frozenset[str]
+    _versions: tuple[PlanVersion, ...] = ()
+    _registered: Mapping[str, Registered] = field(default_factory=dict)
+    _open: dict[Slot, _Open] = field(default_factory=dict)
+    _until: datetime | None = None
+    _closing: list[tuple[datetime, Slot]] = field(default_factory=list)
+
+    def load(self, versions: Sequence[PlanVersion], registered: Sequence[Registered], now: datetime) -> None:
+        """Take plans and registry as they are now; slots that nobody owes any more are dropped, tries are kept."""
+        self._versions = tuple(versions)
+        self._registered = {one.meter.meter: one for one in registered}
+        kept = {entry.slot for entry in self._owed(now - LONGEST_WINDOW, now + MOMENT) if entry.closes > now}
+        self._open = {slot: state for slot, state in self._open.items() if slot in kept or state.in_hand}
+        self._until = now - LONGEST_WINDOW
+
+    def restore(self, filled: Iterable[Slot], tried: Mapping[Slot, int], now: datetime) -> None:
+        """After `load`: what the ledger knows of slots that are still open. `tried`: failed rounds by slot."""
+        done = set(filled)
+        for entry in self._owed(now - LONGEST_WINDOW, now + MOMENT):
+            if entry.closes > now and entry.slot not in done:
+                state = self._open.setdefault(entry.slot, _Open(entry))
+                state.tries = tried.get(entry.slot, 0)
+                heapq.heappush(self._closing, (entry.closes, entry.slot))
+        for slot in done:
+            self._open.pop(slot, None)
+        self._until = now
+
+    def tasks(self, now: datetime) -> list[Task]:
+        """What to ask now, a task a meter, taken in hand: report each slot by `filled` or `failed`."""
+        self._generate(now)
+        by_meter: dict[str, list[Slot]] = {}
+        for slot, state in self._open.items():
+            waits = state.next_try is not None and state.next_try > now
+            if state.in_hand or waits or state.owed.closes <= now or not self._is_polled(slot):
+                continue
+            state.in_hand = True
+            by_meter.setdefault(slot.meter, []).append(slot)
+        return [Task(self._registered[meter], tuple(sorted(slots))) for meter, slots in by_meter.items()]
+
+    def filled(self, slots: Iterable[Slot]) -> None:
+        """These have their value."""
+        for slot in slots:
+            self._open.pop(slot, None)
+
+    def failed(self, slots: Iterable[Slot], now: datetime) -> None:
+        """These were asked for and not got; they wait for their next try."""
+        for slot in slots:
+            state = self._open.get(slot)
+            if state is not None:
+                state.in_hand = False
+                state.tries += 1
+                state.next_try = now + pause(slot.meter, state.tries)
+
+    def released(self, slots: Iterable[Slot]) -> None:
+        """These were taken in hand and not asked for after all (the daemon drains); nothing is counted against them."""
+        for slot in slots:
+            if state := self._open.get(slot):
+                state.in_hand = False
+
+    def expired(self, now: datetime) -> list[tuple[Slot, int]]:
+        """Slots whose window has closed without a value, with the number of failed rounds; they are gone afterwards."""
+        self._generate(now)
+        gone: list[tuple[Slot, int]] = []
+        while self._closing and self._closing[0][0] <= now:
+            _, slot = heapq.heappop(self._closing)
+            state = self._open.get(slot)
+            if state is not None and state.owed.closes <= now and not state.in_hand:
+                del self._open[slot]
+                gone.append((slot, state.tries))
+            elif state is not None and state.in_hand:
+                heapq.heappush(self._closing, (now + FIRST_PAUSE, slot))
+        return gone
+
+    def next_alarm(self, now: datetime) -> datetime:
+        """When there will next be something to do."""
+        ahead = now + HORIZON
+        instants = [ahead]
+        for version in self._versions:
+            first = next(timetable(version.plan, now + MOMENT, ahead, self.zone), None)
+            if first is not None:
+                instants.append(first.due)
+        for state in self._open.values():
+            if not state.in_hand:
+                instants.append(state.owed.closes)
+                if state.next_try is not None and state.next_try < state.owed.closes:
+                    instants.append(state.next_try)
+        return max(min(instants), now)
+
+    def open_slots(self) -> int:
+        """How many wait for a value."""
+        return len(self._open)
+
+    def _is_polled(self, slot: Slot) -> bool:
+        one = self._registered.get(slot.meter)
+        return one is not None and one.meter.channel in self.polled
+
+    def _generate(self, now: datetime) -> None:
+        if self._until is None:
+            self._until = now - LONGEST_WINDOW
+        for entry in self._owed(self._until + MOMENT, now + MOMENT):
+            if entry.slot not in self._open:
+                self._open[entry.slot] = _Open(entry)
+                heapq.heappush(self._closing, (entry.closes, entry.slot))
+        self._until = max(self._until, now)
+
+    def _owed(self, start: datetime, end: datetime) -> Iterable[Owed]:
+        return owed(self._versions, tuple(self._registered.values()), start, end, zone=self.zone, gives=self.gives)
+
+
+def pause(meter: str, tries: int) -> timedelta:
+    """How long a slot rests after its n-th failed round: doubled each time, up to a quarter more by the meter's name."""
+    doublings: int = 2 ** min(tries - 1, 10)
+    whole = min(FIRST_PAUSE * doublings, LONGEST_PAUSE)
+    spread = zlib.crc32(f"{meter}/{tries}".encode()) % 256
+    return whole + whole * spread // 1024

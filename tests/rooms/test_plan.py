@@ -1,0 +1,184 @@
+"""What plans owe: grids, freezes, days of 23 and 25 hours, selectors, and the life of a slot in the planner."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
+from zoneinfo import ZoneInfo
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from collector.acquisition.plan import Owed, owed, slot_for, timetable
+from collector.acquisition.planner import LONGEST_PAUSE, Planner, pause
+from storage.records import Basis, Plan, PlanVersion, Slot
+from storage.registry import Installation, Meter, Point, Registered
+
+SHANGHAI = ZoneInfo("Asia/Shanghai")
+ENERGY = "1-0:1.8.0"
+LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
+QUARTER = Plan("quarter", (ENERGY,), every_s=900)
+DAILY = Plan("daily", (ENERGY,), basis=Basis.FREEZE, at_minute=5)
+
+
+def gives(profile: str, quantity: str, basis: Basis) -> bool:
+    return quantity == ENERGY and (basis is Basis.INSTANT or profile == "freezing")
+
+
+def standing(
+    meter: str = "m1", *, profile: str = "freezing", start: datetime = LONG_AGO, channel: str = "c1"
+) -> Registered:
+    return Registered(
+        Meter(meter, profile, channel, "1"), Point(f"p-{meter}", area="hill"), Installation(meter, f"p-{meter}", start)
+    )
+
+
+def shanghai(*parts: int) -> datetime:
+    return datetime(*parts, tzinfo=SHANGHAI).astimezone(UTC)  # type: ignore[arg-type, misc]
+
+
+def all_owed(plan: Plan, start: datetime, end: datetime, *meters: Registered, zone: ZoneInfo = SHANGHAI) -> list[Owed]:
+    versions = [PlanVersion(plan, LONG_AGO)]
+    return list(owed(versions, meters or (standing(),), start, end, zone=zone, gives=gives))
+
+
+@pytest.mark.parametrize(
+    ("zone", "day", "quarters"),
+    [
+        ("Asia/Shanghai", (2026, 3, 29), 96),
+        ("Europe/Warsaw", (2026, 3, 29), 92),
+        ("Europe/Warsaw", (2026, 10, 25), 100),
+        ("America/New_York", (2026, 11, 1), 100),
+        ("Australia/Lord_Howe", (2026, 10, 4), 94),
+        ("Australia/Lord_Howe", (2026, 4, 5), 98),
+    ],
+)
+def test_a_day_owes_its_quarter_hours_and_none_twice(zone: str, day: tuple[int, int, int], quarters: int) -> None:
+    where = ZoneInfo(zone)
+    start = datetime(*day, tzinfo=where)
+    end = (start + timedelta(days=1)).astimezone(UTC)
+    instants = [entry.at for entry in timetable(QUARTER, start.astimezone(UTC), end, where)]
+    assert len(instants) == len(set(instants)) == quarters
+    assert all(later - earlier == timedelta(minutes=15) for earlier, later in pairwise(instants))
+
+
+def test_a_freeze_belongs_to_midnight_and_is_due_at_five_past() -> None:
+    entries = all_owed(DAILY, shanghai(2026, 3, 15), shanghai(2026, 3, 16))
+    assert [(e.due, e.slot.at, e.closes) for e in entries] == [
+        (shanghai(2026, 3, 15, 0, 5), shanghai(2026, 3, 15), shanghai(2026, 3, 16, 0, 5))
+    ]
+
+
+def test_a_time_that_comes_twice_is_due_once_and_one_that_is_skipped_is_due_once() -> None:
+    plan = Plan("night", (ENERGY,), at_minute=150)
+    warsaw = ZoneInfo("Europe/Warsaw")
+    for day in (datetime(2026, 3, 28, tzinfo=warsaw), datetime(2026, 10, 24, tzinfo=warsaw)):
+        start = day.astimezone(UTC)
+        assert len(list(timetable(plan, start, start + timedelta(days=3), warsaw))) == 3
+
+
+def test_a_plan_owes_only_while_it_is_valid_and_a_meter_only_while_it_stands() -> None:
+    noon = shanghai(2026, 3, 15, 12)
+    version = PlanVersion(QUARTER, noon, noon + timedelta(hours=1))
+    late = standing("late", start=noon + timedelta(minutes=30))
+    slots = [
+        e.slot
+        for e in owed([version], [standing(), late], LONG_AGO, noon + timedelta(days=1), zone=SHANGHAI, gives=gives)
+    ]
+    assert [s.at for s in slots if s.meter == "m1"] == [noon + timedelta(minutes=15 * n) for n in range(4)]
+    assert [s.at for s in slots if s.meter == "late"] == [noon + timedelta(minutes=15 * n) for n in (2, 3)]
+
+
+def test_a_profile_that_cannot_give_it_owes_nothing() -> None:
+    assert not all_owed(DAILY, shanghai(2026, 3, 15), shanghai(2026, 3, 17), standing(profile="plain"))
+
+
+def test_selectors_leave_out_who_is_not_meant() -> None:
+    plan = Plan("quarter", (ENERGY,), every_s=900, channels=("c2",))
+    found = all_owed(plan, shanghai(2026, 3, 15), shanghai(2026, 3, 16), standing("a"), standing("b", channel="c2"))
+    assert {e.slot.meter for e in found} == {"b"}
+
+
+def test_a_pushed_value_fills_the_grid_point_it_came_after_and_a_freeze_only_its_own() -> None:
+    versions = [PlanVersion(QUARTER, LONG_AGO), PlanVersion(DAILY, LONG_AGO)]
+    at = shanghai(2026, 3, 15, 10, 15)
+    for seconds in (0, 1, 899):
+        slot = slot_for(
+            versions, standing(), ENERGY, Basis.INSTANT, at + timedelta(seconds=seconds), zone=SHANGHAI, gives=gives
+        )
+        assert slot == Slot("quarter", "m1", ENERGY, Basis.INSTANT, at)
+    frozen = shanghai(2026, 3, 15)
+    kept = slot_for(versions, standing(), ENERGY, Basis.FREEZE, frozen, zone=SHANGHAI, gives=gives)
+    assert kept == Slot("daily", "m1", ENERGY, Basis.FREEZE, frozen)
+    off = frozen + timedelta(minutes=1)
+    assert slot_for(versions, standing(), ENERGY, Basis.FREEZE, off, zone=SHANGHAI, gives=gives) is None
+
+
+@given(st.integers(0, 60 * 24 * 400), st.sampled_from([60, 300, 420, 900, 3600, 86400]))
+def test_every_instant_of_a_day_lies_in_exactly_one_window(minute: int, every: int) -> None:
+    zone = ZoneInfo("Europe/Warsaw")
+    instant = datetime(2026, 1, 1, tzinfo=UTC) + timedelta(minutes=minute)
+    plan = Plan("p", (ENERGY,), every_s=every)
+    entries = list(timetable(plan, instant - timedelta(days=2), instant + timedelta(days=2), zone))
+    assert sum(entry.at <= instant < entry.closes for entry in entries) == 1
+
+
+def planner_at(now: datetime, *plans: Plan, polled: frozenset[str] = frozenset({"c1"})) -> Planner:
+    planner = Planner(SHANGHAI, gives, polled)
+    planner.load([PlanVersion(plan, LONG_AGO) for plan in plans], [standing()], now)
+    planner.restore((), {}, now)
+    return planner
+
+
+def test_a_slot_in_hand_is_not_asked_twice_and_a_failed_one_waits_its_turn() -> None:
+    now = shanghai(2026, 3, 15, 10, 15)
+    planner = planner_at(now, QUARTER)
+    (task,) = planner.tasks(now)
+    assert [slot.at for slot in task.slots] == [now]
+    assert planner.tasks(now) == []
+    planner.failed(task.slots, now)
+    assert planner.tasks(now + timedelta(seconds=30)) == []
+    (again,) = planner.tasks(now + pause("m1", 1))
+    assert again.slots == task.slots
+
+
+def test_a_filled_slot_is_gone_and_the_next_alarm_is_the_next_grid_point() -> None:
+    now = shanghai(2026, 3, 15, 10, 15)
+    planner = planner_at(now, QUARTER)
+    (task,) = planner.tasks(now)
+    planner.filled(task.slots)
+    assert planner.open_slots() == 0
+    assert planner.next_alarm(now) == now + timedelta(minutes=15)
+
+
+def test_a_window_that_closes_gives_the_slot_back_with_its_tries() -> None:
+    now = shanghai(2026, 3, 15, 10, 15)
+    planner = planner_at(now, QUARTER)
+    (task,) = planner.tasks(now)
+    planner.failed(task.slots, now)
+    later = now + timedelta(minutes=15)
+    assert planner.expired(later) == [(task.slots[0], 1)]
+    assert [slot.at for one in planner.tasks(later) for slot in one.slots] == [later]
+
+
+def test_a_restart_asks_only_for_what_the_ledger_lacks() -> None:
+    now = shanghai(2026, 3, 15, 10, 20)
+    planner = Planner(SHANGHAI, gives, frozenset({"c1"}))
+    planner.load([PlanVersion(QUARTER, LONG_AGO), PlanVersion(DAILY, LONG_AGO)], [standing()], now)
+    freeze = Slot("daily", "m1", ENERGY, Basis.FREEZE, shanghai(2026, 3, 15))
+    planner.restore([freeze], {}, now)
+    (task,) = planner.tasks(now)
+    assert [(slot.plan, slot.at) for slot in task.slots] == [("quarter", shanghai(2026, 3, 15, 10, 15))]
+
+
+def test_a_channel_that_is_not_polled_only_waits() -> None:
+    now = shanghai(2026, 3, 15, 10, 15)
+    planner = planner_at(now, QUARTER, polled=frozenset())
+    assert planner.tasks(now) == []
+    assert planner.expired(now + timedelta(minutes=15)) == [(Slot("quarter", "m1", ENERGY, Basis.INSTANT, now), 0)]
+
+
+@given(st.text(min_size=1, max_size=8), st.integers(1, 40))
+def test_pauses_grow_to_a_bound_and_differ_by_meter(meter: str, tries: int) -> None:
+    assert timedelta(minutes=1) <= pause(meter, tries) <= LONGEST_PAUSE * 5 / 4
