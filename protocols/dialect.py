@@ -50,6 +50,11 @@ class Dialect(Protocol):
         :raises RequestError: for an address that the protocol cannot express.
         """
 
+    def identity(self, profile: Profile, address: str) -> Request | None:
+        """The question that says which meter this is; `items` then holds one whose id is `profile.identity.id` and whose
+        value, as text, is what the registry calls the serial. None where the profile states no identity.
+        """
+
     def usual(self, address: str) -> tuple[Request, ...]:
         """What `probe` asks a device of unknown make; () where nothing is usual."""
 
