@@ -270,6 +270,8 @@ class Series:
     values: tuple[int, ...]
     resolutions: tuple[int, ...]
     conflicted: tuple[bool, ...]
+    revisions: tuple[int, ...]
+    """Number of the latest revision of each, 0 where there is none: a verdict must follow it."""
     judge_from: int
     """Index of the first value that waits for a verdict; those before it are released values."""
 
