@@ -303,6 +303,16 @@ class DeliveryRow:
 
 
 @dataclass(frozen=True, slots=True)
+class Undelivered:
+    """A released value that billing has not got in this form, with the installation it belongs to."""
+
+    judged: Judged
+    registered: Registered
+    replaces: DeliveryRow | None = None
+    """The last row that billing got for it: then this one is its correction."""
+
+
+@dataclass(frozen=True, slots=True)
 class Delivery:
     """One numbered hand-over. `written` False: promised in the ledger, its files not yet known to be on disk."""
 

@@ -27,6 +27,7 @@ from storage.records import (
     Revision,
     Series,
     Slot,
+    Undelivered,
 )
 from storage.registry import Registered, RegistryChange
 
@@ -103,15 +104,17 @@ class Ledger(Protocol):
         """Of the latest revisions, by time."""
 
     # --- hand-over ---
-    async def undelivered(self, *, limit: int) -> tuple[tuple[Judged, Registered], ...]:
-        """Released billable values whose present revision billing has not got, by meter, quantity, time; with the
-        installation they belong to. A verdict that changes neither value nor quality is nothing new.
+    async def undelivered(self, *, limit: int) -> tuple[Undelivered, ...]:
+        """Released billable values whose present revision billing has not got, by meter, quantity, time, basis; with the
+        installation they belong to and the row they correct. A verdict that changes neither value nor quality is
+        nothing new.
         """
 
     async def promise_delivery(self, rows: Sequence[DeliveryRow], delivery: Delivery) -> None:
-        """Number a delivery: rows and manifest in one transaction.
+        """Number a delivery: rows and manifest in one transaction. Repeating the same has no effect.
 
-        :raises DeliveryRefused: if it does not follow the last one (sequence numbers, prev_sha256).
+        :raises DeliveryRefused: if it does not follow the last one (sequence numbers, prev_sha256), or if a row is not
+            what `undelivered` would give now: a value that a conflict or a verdict has changed meanwhile stays here.
         """
 
     async def delivery_written(self, batch_seq: int) -> None:
