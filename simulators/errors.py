@@ -1,0 +1,20 @@
+"""What a simulated fleet can fail at.
+
+SimulatorError               the root
+├── ScenarioError            the scenario file contradicts itself; each line names file, line and key
+└── BrokerError              the message broker cannot be reached, or did not take a message
+"""
+
+from __future__ import annotations
+
+
+class SimulatorError(Exception):
+    """The simulated fleet cannot do this."""
+
+
+class ScenarioError(SimulatorError):
+    """The scenario cannot be used."""
+
+
+class BrokerError(SimulatorError):
+    """The message broker does not take what the meters publish."""
