@@ -3,5 +3,8 @@
 from __future__ import annotations
 
 from protocols.dialect import Dialect
+from protocols.modbus.dialect import MODBUS_TCP
 
-DIALECTS: dict[str, Dialect] = {}
+DIALECTS: dict[str, Dialect] = {
+    "modbus-tcp": MODBUS_TCP,
+}

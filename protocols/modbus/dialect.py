@@ -1,0 +1,77 @@
+"""Modbus as the lines know it: one dialect for each framing, the same words in both."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from protocols.dialect import Decoded, Exchange, Wanted
+from protocols.modbus.blocks import identity_block, plan_blocks, read_blocks, read_words
+from protocols.modbus.dump import decode_tcp
+from protocols.modbus.pdu import REGISTER_FUNCTIONS
+from protocols.modbus.tcp import DIRECT_UNIT, TcpSession
+from protocols.modbus.unit import parse_unit
+from protocols.profile import Profile
+from protocols.telegram import Item, Request, Session, Telegram
+
+
+@dataclass(slots=True)  # not frozen: the port declares plain attributes
+class ModbusDialect:
+    """Fulfils `protocols.dialect.Dialect`; see there."""
+
+    name: str
+    streaming: bool
+    gap_ms: int
+    open_session: Callable[[], Session]
+    take_apart: Callable[[bytes], list[Decoded]]
+    also_units: frozenset[int] = frozenset()
+    family: str = "modbus"
+
+    def session(self) -> Session:
+        """A fresh session."""
+        return self.open_session()
+
+    def requests(self, profile: Profile, address: str, wanted: Sequence[Wanted]) -> tuple[Request, ...]:
+        """Coalesced blocks of registers."""
+        parse_unit(address, self.also_units)
+        return plan_blocks(profile, address, wanted)
+
+    def identity(self, profile: Profile, address: str) -> Request | None:
+        """The profile's identity register."""
+        parse_unit(address, self.also_units)
+        return identity_block(profile, address)
+
+    def usual(self, address: str) -> tuple[Request, ...]:
+        """Nothing: no register means the same in any two makes."""
+        parse_unit(address, self.also_units)
+        return ()
+
+    def follow_up(self, request: Request, telegrams: Sequence[Telegram]) -> Request | None:
+        """None: an answer is always whole."""
+        return None
+
+    def items(self, profile: Profile | None, exchanges: Sequence[Exchange]) -> tuple[Item, ...]:
+        """The profile's values, or without one each register by its wire address."""
+        if profile is not None:
+            return tuple(read_blocks(profile, exchanges))
+        return tuple(
+            item
+            for exchange in exchanges
+            if exchange.request.function in REGISTER_FUNCTIONS
+            for telegram in exchange.telegrams
+            for item in read_words(int(exchange.request.target), telegram.payload)
+        )
+
+    def decode(self, data: bytes) -> list[Decoded]:
+        """Requests and answers."""
+        return self.take_apart(data)
+
+
+MODBUS_TCP = ModbusDialect(
+    name="modbus-tcp",
+    streaming=False,
+    gap_ms=30,
+    open_session=TcpSession,
+    take_apart=decode_tcp,
+    also_units=DIRECT_UNIT,
+)
