@@ -46,6 +46,11 @@ def from_local(stamp: datetime, zone: tzinfo) -> datetime:
     return _change_between(stamp.replace(tzinfo=zone, fold=1).astimezone(UTC), instant, zone)
 
 
+def utc_text(instant: datetime) -> str:
+    """An instant as it leaves the house: RFC 3339 in UTC, `2026-03-14T16:00:00Z`; a fraction only where there is one."""
+    return instant.astimezone(UTC).replace(tzinfo=None).isoformat() + "Z"
+
+
 def _change_between(low: datetime, high: datetime, zone: tzinfo) -> datetime:
     """The instant in (low, high] at which the zone's offset changes, to the second."""
     before = low.astimezone(zone).utcoffset()

@@ -6,7 +6,7 @@ returned, it is on disk. Every method may raise `DatabaseUnusable` or `DatabaseB
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Collection, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from datetime import date, datetime
 from typing import Protocol
 
@@ -104,10 +104,13 @@ class Ledger(Protocol):
         """Of the latest revisions, by time."""
 
     # --- hand-over ---
-    async def undelivered(self, *, limit: int) -> tuple[Undelivered, ...]:
+    async def undelivered(
+        self, *, limit: int, at: Mapping[str, Collection[datetime]] | None = None
+    ) -> tuple[Undelivered, ...]:
         """Released billable values whose present revision billing has not got, by meter, quantity, time, basis; with the
         installation they belong to and the row they correct. A verdict that changes neither value nor quality is
-        nothing new.
+        nothing new. Of points whose billing group is a key of `at`, only values of these instants: their own time, or the
+        `at` of the slot they fill (what is never to be handed over must not use up the limit).
         """
 
     async def promise_delivery(self, rows: Sequence[DeliveryRow], delivery: Delivery) -> None:

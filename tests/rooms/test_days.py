@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from storage.days import data_day, day_bounds, day_start, from_local
+from storage.days import data_day, day_bounds, day_start, from_local, utc_text
 from storage.records import Basis
 
 SHANGHAI = ZoneInfo("Asia/Shanghai")
@@ -68,3 +68,8 @@ def test_every_instant_lies_in_its_day(moment: datetime, zone: ZoneInfo) -> None
     assert start <= instant < end
     start, end = day_bounds(data_day(instant, Basis.FREEZE, zone), zone)
     assert start < instant <= end
+
+
+def test_instants_leave_the_house_in_utc() -> None:
+    assert utc_text(datetime(2026, 3, 15, tzinfo=SHANGHAI)) == "2026-03-14T16:00:00Z"
+    assert utc_text(datetime(2026, 3, 15, 0, 0, 0, 250_000, tzinfo=UTC)) == "2026-03-15T00:00:00.250000Z"
