@@ -7,4 +7,8 @@ from protocols.modbus.dialect import MODBUS_TCP
 
 DIALECTS: dict[str, Dialect] = {
     "modbus-tcp": MODBUS_TCP,
+from protocols.dlt645.dialect import Dlt645Dialect
+
+DIALECTS: dict[str, Dialect] = {
+    "dlt645": Dlt645Dialect(),
 }
