@@ -1,14 +1,15 @@
-"""The table of protocols: what a channel's `protocol` may say. One line each; nothing else knows them all."""
+"""The table of protocols: what a channel's `protocol` may say. One line each; nothing else knows them all.
+
+`mqtt-json` is not here: nobody asks a meter that pushes. What its messages say is in `payload`.
+"""
 
 from __future__ import annotations
 
 from protocols.dialect import Dialect
+from protocols.dlt645.dialect import DLT645
 from protocols.modbus.dialect import MODBUS_TCP
 
 DIALECTS: dict[str, Dialect] = {
+    "dlt645": DLT645,
     "modbus-tcp": MODBUS_TCP,
-from protocols.dlt645.dialect import Dlt645Dialect
-
-DIALECTS: dict[str, Dialect] = {
-    "dlt645": Dlt645Dialect(),
 }

@@ -102,3 +102,6 @@ class Dlt645Dialect:
 
 def _read(address: str, target: str, ids: Iterable[str]) -> Request:
     return Request(address, READ, target, ids=tuple(dict.fromkeys(ids)))
+
+
+DLT645 = Dlt645Dialect()
