@@ -1,0 +1,55 @@
+"""Device identification (Modbus function 43, MEI 14): what a device says it is, for `probe`; the door to pymodbus.
+
+Not on the way of readings: it is asked once, by hand, on a connection of its own. Most meters do not know the function, so
+"why not" is an answer like any other.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from pymodbus.client import AsyncModbusTcpClient
+from pymodbus.exceptions import ModbusException
+from pymodbus.pdu import ExceptionResponse
+from pymodbus.pdu.mei_message import ReadDeviceInformationResponse
+
+BASIC = 1
+"""Read device id code: the three mandatory objects (MODBUS Application Protocol V1.1b3 §6.21)."""
+VENDOR, PRODUCT, REVISION = 0, 1, 2
+
+
+@dataclass(frozen=True, slots=True)
+class Identification:
+    """What the device says of itself; `why_not` where it does not."""
+
+    vendor: str = ""
+    product: str = ""
+    revision: str = ""
+    why_not: str = ""
+
+
+async def identify(host: str, port: int, unit: int, *, timeout_s: float = 2.0) -> Identification:
+    """Ask once. Never raises for what the device or the network does."""
+    client = AsyncModbusTcpClient(host, port=port, timeout=timeout_s, retries=0, reconnect_delay=0)
+    try:
+        if not await client.connect():
+            return Identification(why_not=f"no connection to {host}:{port}")
+        answer = await client.read_device_information(read_code=BASIC, device_id=unit)
+    except ModbusException as error:
+        return Identification(why_not=str(error))
+    finally:
+        client.close()
+    if isinstance(answer, ExceptionResponse):
+        return Identification(why_not=f"the device refuses function 43: exception {answer.exception_code}")
+    if not isinstance(answer, ReadDeviceInformationResponse):
+        return Identification(why_not=f"the device answers function 43 with function {answer.function_code}")
+    said = answer.information
+    return Identification(_text(said.get(VENDOR)), _text(said.get(PRODUCT)), _text(said.get(REVISION)))
+
+
+def _text(value: object) -> str:
+    """Bytes from a stranger as one printable line; an object that is sent in pieces comes as a list."""
+    if isinstance(value, list):
+        return " ".join(_text(piece) for piece in value)
+    text = value.decode("ascii", "replace") if isinstance(value, bytes) else ""
+    return "".join(character if character.isprintable() else " " for character in text).strip()

@@ -1,0 +1,225 @@
+"""A line: one medium, strictly half-duplex, and every question on it ends as one `Attempt`.
+
+Two protocols may share a line; each has one session, kept here because it remembers what was asked last. The line knows
+nothing of meters' values and never retries (`visit` does). Invariant: when an exchange ended otherwise than with its own
+answer (error, time-out, cancellation), nothing that belongs to it can reach the next one: where framing needs silence the
+line goes into quarantine, elsewhere the connection is closed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+
+from collector.acquisition.link import Link
+from collector.acquisition.outcome import OK, rule
+from collector.acquisition.quarantine import Guard, Quarantine
+from collector.acquisition.timing import Timing
+from collector.clock import Clock
+from collector.errors import LinkError
+from protocols.dialect import Dialect
+from protocols.errors import ProtocolError, Refused, RequestError, UnexpectedBytes, WrongLength
+from protocols.telegram import NeedMore, Request, Session, Telegram
+from storage.records import Attempt, Owner
+
+MOST_BYTES = 4096
+"""What one answer may bring with it, noise included; a line that says more in one time-out is babbling."""
+KEPT = 1024
+"""Bytes of an exchange that its `Attempt` keeps."""
+
+
+@dataclass(frozen=True, slots=True)
+class Errand:
+    """On whose behalf a question is asked: the labels of its `Attempt`."""
+
+    meter: str = ""
+    channel: str = ""
+    plan: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Try:
+    """How one question ended. `telegram` and `received_at` (the instant it was whole) only where it was answered."""
+
+    attempt: Attempt
+    telegram: Telegram | None = None
+    received_at: datetime | None = None
+
+
+@dataclass(slots=True)
+class _Talk:
+    """What went and came in one exchange."""
+
+    started_at: datetime
+    begun: float
+    sent: bytes = b""
+    sent_at: float | None = None
+    heard_at: float = 0.0
+    received: bytearray = field(default_factory=bytearray)
+    count: int = 0
+    drained: int = 0
+
+    def take(self, data: bytes, now: float) -> None:
+        self.heard_at = now
+        self.count += len(data)
+        if len(self.received) < KEPT:
+            self.received += data[: KEPT - len(self.received)]
+
+
+@dataclass(frozen=True, slots=True)
+class _Trouble:
+    """Why there is no telegram."""
+
+    reason: str
+    owner: Owner
+    detail: str
+    refusal: bool = False
+    hang_up: bool = False
+
+
+def _trouble(error: ProtocolError) -> _Trouble:
+    return _Trouble(error.code, rule(error.code).owner, str(error), refusal=isinstance(error, Refused))
+
+
+class Line:
+    """One medium and the sessions on it. `guard` decides when it is safe to send."""
+
+    def __init__(self, link: Link, clock: Clock, *, guard: Guard | None = None) -> None:
+        self.link = link
+        self._clock = clock
+        self._guard: Guard = Quarantine() if guard is None else guard
+        self._lock = asyncio.Lock()
+        self._sessions: dict[str, Session] = {}
+        self._torn = False
+        """The connection may hold half an exchange and must not be used again."""
+
+    async def exchange(self, dialect: Dialect, request: Request, timing: Timing, errand: Errand) -> Try:
+        """Ask once. Who comes while another exchange is under way waits for its end. Never raises for what the medium or
+        the device does: that is the attempt's outcome.
+        """
+        async with self._lock:
+            talk = _Talk(self._clock.now(), asyncio.get_running_loop().time())
+            ended = False
+            try:
+                answer = await self._converse(dialect, request, timing, talk)
+                if isinstance(answer, _Trouble) and answer.hang_up:
+                    await self._hang_up()
+                ended = True
+            finally:
+                if not ended:  # cancelled, or a mistake of ours: half an exchange may be on the line
+                    self._doubt(talk, timing)
+                    self._torn = True
+            if isinstance(answer, Telegram) or answer.refusal:
+                self._guard.answered(talk.heard_at, timing)
+            else:
+                self._doubt(talk, timing)
+            return self._ended(talk, errand, answer)
+
+    async def close(self) -> None:
+        """Let go of the medium once the exchange under way has ended."""
+        async with self._lock:
+            await self._hang_up()
+
+    async def _converse(self, dialect: Dialect, request: Request, timing: Timing, talk: _Talk) -> Telegram | _Trouble:
+        loop = asyncio.get_running_loop()
+        session = self._session(dialect)
+        try:
+            data = session.send(request)
+        except RequestError as error:
+            return _Trouble("bad_request", Owner.OURS, str(error))
+        try:
+            if self._torn:
+                await self._hang_up()
+            await self.link.open(loop.time() + timing.connect_s)
+            if dialect.streaming:
+                settled = await self._guard.settle(self.link, timing)
+                talk.drained = settled.drained
+                if not settled.silent:
+                    detail = f"{self.link.name} does not fall silent: {settled.drained} bytes that nobody asked for"
+                    return _Trouble("line_not_silent", rule("line_not_silent").owner, detail, hang_up=True)
+            talk.started_at, talk.begun, talk.sent = self._clock.now(), loop.time(), data
+            await self.link.write(data, loop.time() + timing.timeout_s)
+            talk.sent_at = loop.time()
+            found = await self._listen(session, dialect, timing, talk)
+        except LinkError as error:
+            return _Trouble(error.reason, error.owner, error.detail, hang_up=True)
+        if isinstance(found, Telegram):
+            return found
+        trouble = _trouble(found) if found is not None else _silence(talk, timing)
+        return replace(trouble, hang_up=not dialect.streaming and not trouble.refusal)
+
+    async def _listen(
+        self, session: Session, dialect: Dialect, timing: Timing, talk: _Talk
+    ) -> Telegram | ProtocolError | None:
+        """The answer, or the first thing that was wrong, or None for silence. Where framing needs silence, what is wrong is
+        skipped as long as the time lasts: a good frame may stand behind noise.
+        """
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + timing.timeout_s
+        first: ProtocolError | None = None
+        fresh = False  # bytes have come since the session was last told of silence
+        while True:
+            while not isinstance(event := session.next_event(), NeedMore):
+                if isinstance(event, Telegram):
+                    return event
+                if isinstance(event.error, Refused) or not dialect.streaming:
+                    return event.error
+                first = first or event.error
+            if talk.count > MOST_BYTES:
+                return first or UnexpectedBytes(
+                    f"{talk.count} bytes and no answer among them", data=bytes(talk.received)
+                )
+            if loop.time() >= deadline and not fresh:
+                return first
+            until = min(deadline, talk.heard_at + timing.gap_s) if fresh and dialect.streaming else deadline
+            data = await self.link.read(until) if loop.time() < deadline else b""
+            if data:
+                talk.take(data, loop.time())
+                session.receive(data)
+                fresh = True
+            elif fresh:
+                session.idle()
+                fresh = False
+
+    def _session(self, dialect: Dialect) -> Session:
+        session = self._sessions.get(dialect.name)
+        if session is None:
+            session = self._sessions[dialect.name] = dialect.session()
+        return session
+
+    def _doubt(self, talk: _Talk, timing: Timing) -> None:
+        if talk.sent:
+            now = asyncio.get_running_loop().time()
+            self._guard.doubt(now if talk.sent_at is None else talk.sent_at, timing)
+
+    async def _hang_up(self) -> None:
+        await self.link.close()
+        self._torn = False
+
+    def _ended(self, talk: _Talk, errand: Errand, answer: Telegram | _Trouble) -> Try:
+        duration_us = round((asyncio.get_running_loop().time() - talk.begun) * 1_000_000)
+        trouble = answer if isinstance(answer, _Trouble) else None
+        attempt = Attempt(
+            meter=errand.meter,
+            channel=errand.channel,
+            plan=errand.plan,
+            started_at=talk.started_at,
+            duration_us=duration_us,
+            outcome=trouble.reason if trouble else OK,
+            owner=trouble.owner if trouble else None,
+            detail=trouble.detail if trouble else "",
+            sent=talk.sent,
+            received=bytes(talk.received),
+            drained=talk.drained,
+        )
+        if isinstance(answer, _Trouble):
+            return Try(attempt)
+        return Try(attempt, answer, self._clock.now())
+
+
+def _silence(talk: _Talk, timing: Timing) -> _Trouble:
+    """Nothing came, or the beginning of a frame that its session did not call wrong."""
+    if not talk.received:
+        return _Trouble("no_answer", rule("no_answer").owner, f"no answer within {timing.timeout_s:g} s")
+    return _trouble(WrongLength("an answer began and did not end", data=bytes(talk.received)))
