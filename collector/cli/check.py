@@ -1,0 +1,61 @@
+"""`chaobiao check`: is the configuration right, and the registry file beside it? Opens no database and no link."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from collector.cli.command import Command, config_option
+from collector.clock import SystemClock
+from collector.settings.coverage import gaps
+from collector.settings.loading import load_profiles, load_settings
+from collector.settings.registry_rows import read_registry
+from collector.settings.schema import Settings
+from collector.words import mark, say, say_n
+from protocols.profile import Profile
+
+
+@click.command(
+    cls=Command,
+    example="chaobiao check -c collector.toml",
+    help=mark(
+        "Check configuration, profiles and, where it exists, the registry file. Every mistake at once, each with file, "
+        "line and key. Opens no database and no link."
+    ),
+)
+@config_option
+def check(config: Path) -> None:
+    """Check and say what there is."""
+    settings = load_settings(config)
+    profiles = load_profiles(settings)
+    parts = (
+        say_n("{n} channel", "{n} channels", len(settings.channels)),
+        say_n("{n} plan", "{n} plans", len(settings.plans)),
+        say_n("{n} profile", "{n} profiles", len(profiles)),
+    )
+    click.echo(say("{file}: good: {parts}", file=config, parts=", ".join(parts)))
+    _check_registry(settings, profiles)
+
+
+def _check_registry(settings: Settings, profiles: dict[str, Profile]) -> None:
+    file = settings.registry.file
+    if not file.exists():
+        click.echo(say("{file}: not there yet", file=file))
+        return
+    registry = read_registry(file, settings, profiles, at=SystemClock().now())
+    parts = say_n("{n} meter", "{n} meters", len(registry.rows))
+    click.echo(say("{file}: good: {parts}", file=file, parts=parts))
+    for gap in gaps(settings.plan_records, registry.rows, profiles):
+        listed = ", ".join(f"{profile} {count}" for profile, count in gap.cannot.items())
+        click.echo(
+            say(
+                "plan {plan}: {n} of {asked} meters cannot give {quantity} ({basis}): {profiles}",
+                plan=gap.plan,
+                n=sum(gap.cannot.values()),
+                asked=gap.asked,
+                quantity=gap.quantity,
+                basis=gap.basis,
+                profiles=listed,
+            )
+        )

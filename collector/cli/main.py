@@ -1,0 +1,86 @@
+"""The command itself: which subcommands there are, and what they have in common. Loads only the one that is called.
+
+Exit status: 0 done, 1 the work failed in part, 2 wrong usage or configuration, 130 Ctrl-C, 141 nobody reads the output any
+more (both as the shell counts signals).
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping
+from importlib import import_module
+from importlib.metadata import version
+
+import click
+
+from collector import words
+from collector.cli import failures
+from collector.cli.command import Group, Option
+from collector.words import mark
+
+COMMANDS: Mapping[str, str] = {
+    "init": "collector.cli.init:init",
+    "check": "collector.cli.check:check",
+    "decode": "collector.cli.decode:decode",
+}
+"""Name → where it is. A command is here when it does its work, not before."""
+
+
+class Shell(Group):
+    """The top of the command; subcommands are imported when they are asked for."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """In the order in which one meets them."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The subcommand of this name."""
+        if cmd_name not in COMMANDS:
+            return None
+        module, _, attribute = COMMANDS[cmd_name].partition(":")
+        found: click.Command = getattr(import_module(module), attribute)
+        return found
+
+    def invoke(self, ctx: click.Context) -> object:
+        """Run the subcommand; what it fails at becomes one sentence and an exit status."""
+        with failures.told(ctx, debug=bool(ctx.params.get("debug"))):
+            done = super().invoke(ctx)
+            sys.stdout.flush()  # here, where a reader that has gone is still noticed quietly
+            return done
+
+
+def _speak(_ctx: click.Context, _option: click.Parameter, language: str | None) -> None:
+    spoken = words.choose(language, os.environ)
+    if language and spoken.partition("_")[0] != language.replace("-", "_").partition("_")[0]:
+        raise click.BadParameter(f"{language!r} is not spoken here; there are: {', '.join(words.languages())}")
+
+
+@click.group(
+    cls=Shell,
+    help=mark("Read meters, check what they say, hand verified readings to billing."),
+    example="chaobiao demo --once",
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+)
+@click.version_option(version("chaobiao"), prog_name="chaobiao")
+@click.option(
+    "--lang",
+    cls=Option,
+    is_eager=True,
+    expose_value=False,
+    callback=_speak,
+    metavar="LANGUAGE",
+    help=mark("en or zh; default: what LANG says."),
+)
+@click.option("--debug", cls=Option, is_flag=True, help=mark("Show where in the program a failure happened."))
+def shell(debug: bool) -> None:
+    """See `help` above: it is translated."""
+
+
+def main(args: list[str] | None = None, prog_name: str = "chaobiao") -> None:
+    """The entry point."""
+    sys.excepthook = failures.bug
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")  # a terminal without Chinese still gets its table
+    shell(args, prog_name=prog_name)

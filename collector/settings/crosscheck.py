@@ -1,0 +1,207 @@
+"""What two keys of `collector.toml` say of each other. One check, one function, one visible list.
+
+The checks look at the file as it was read, not at the frozen records: a channel with a wrong timeout has no record, and a
+second mistake in it must be seen all the same. So each check passes over what has the wrong type or is missing; the schema
+has spoken of that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from datetime import timedelta
+from typing import Any
+
+from collector.settings.durations import parse_duration, parse_offset, show_duration
+from collector.settings.findings import Finding
+from collector.settings.link_url import LinkUrl, parse_link
+from collector.settings.protocol_names import WAYS
+from collector.settings.spelling import did_you_mean
+
+Data = dict[str, Any]
+
+
+def crosscheck(data: Data) -> list[Finding]:
+    """All that the checks find."""
+    return [finding for check in CHECKS for finding in check(data)]
+
+
+def _tables(data: Data, *path: str) -> Iterator[tuple[int, Data]]:
+    here: Any = data
+    for key in path:
+        here = here.get(key) if isinstance(here, dict) else None
+    if isinstance(here, list):
+        yield from ((index, table) for index, table in enumerate(here) if isinstance(table, dict))
+
+
+def _link(channel: Data) -> LinkUrl | None:
+    with suppress(ValueError):
+        return parse_link(channel["link"]) if isinstance(channel.get("link"), str) else None
+    return None
+
+
+def _span(table: Data, key: str, parse: Callable[[str], timedelta], default: str) -> timedelta | None:
+    with suppress(ValueError):
+        written = table.get(key, default)
+        return parse(written) if isinstance(written, str) else None
+    return None
+
+
+def _texts(table: Data, key: str) -> Iterator[tuple[int, str]]:
+    found = table.get(key)
+    if isinstance(found, list):
+        yield from ((index, one) for index, one in enumerate(found) if isinstance(one, str))
+
+
+def names_stand_once(data: Data) -> Iterator[Finding]:
+    """Channels, plans and billing groups are known by their names."""
+    for path in (("channel",), ("plan",), ("billing", "group")):
+        first: dict[str, int] = {}
+        for index, table in _tables(data, *path):
+            name = table.get("name")
+            if not isinstance(name, str):
+                continue
+            if name in first:
+                other = ".".join((*path, str(first[name])))
+                yield Finding((*path, index, "name"), f'"{name}" is the name of {other} already; each needs its own')
+            first.setdefault(name, index)
+
+
+def links_carry_their_protocol(data: Data) -> Iterator[Finding]:
+    """Not every medium carries every protocol."""
+    for index, channel in _tables(data, "channel"):
+        link, protocol = _link(channel), channel.get("protocol")
+        if link and isinstance(protocol, str) and protocol in WAYS and link.scheme not in WAYS[protocol].schemes:
+            allowed = ", ".join(f"{scheme}://" for scheme in WAYS[protocol].schemes)
+            yield Finding(
+                ("channel", index, "link"), f"{protocol} cannot go over {link.scheme}://; it goes over {allowed}"
+            )
+
+
+def brokers_have_topics(data: Data) -> Iterator[Finding]:
+    """Topics, user and password belong to a broker; a broker without topics gives nothing."""
+    for index, channel in _tables(data, "channel"):
+        link = _link(channel)
+        if link is None:
+            continue
+        place = ("channel", index)
+        if link.scheme == "mqtt" and not channel.get("topics"):
+            yield Finding(
+                (*place, "topics"), 'is missing; a channel on mqtt:// is written with topics = ["meters/+/reading"]'
+            )
+        for key in ("topics", "username", "password_file"):
+            if key in channel and link.scheme not in ("mqtt", "mqtt-tunnel"):
+                yield Finding((*place, key), f"has no meaning on {link.scheme}://; it belongs to mqtt://")
+        if "password_file" in channel and "username" not in channel:
+            yield Finding((*place, "password_file"), "a password needs a username beside it")
+
+
+def callers_say_who_they_are(data: Data) -> Iterator[Finding]:
+    """A device that dials in is known by its registration packet, and two devices on a port by two of them."""
+    seen: dict[tuple[str, str], int] = {}
+    for index, channel in _tables(data, "channel"):
+        link, identity = _link(channel), channel.get("identity")
+        if link is None:
+            continue
+        for key in ("identity", "heartbeat"):
+            if key in channel and link.scheme != "listen":
+                yield Finding(("channel", index, key), f"has no meaning on {link.scheme}://; it belongs to listen://")
+        if link.scheme == "listen" and "identity" not in channel:
+            yield Finding(
+                ("channel", index, "identity"),
+                'is missing; a device that dials in is known by it, as in identity = "4712"',
+            )
+        if link.scheme == "listen" and isinstance(identity, str):
+            first = seen.setdefault((link.medium, identity), index)
+            if first != index:
+                yield Finding(
+                    ("channel", index, "identity"),
+                    f'"{identity}" is the identity of channel.{first} on this port already',
+                )
+
+
+def shared_links_agree(data: Data) -> Iterator[Finding]:
+    """One serial port has one baud rate, whoever uses it."""
+    first: dict[str, tuple[int, LinkUrl]] = {}
+    for index, channel in _tables(data, "channel"):
+        link = _link(channel)
+        if link is None:
+            continue
+        other, known = first.setdefault(link.medium, (index, link))
+        if (known.line, known.back) != (link.line, link.back):
+            yield Finding(
+                ("channel", index, "link"),
+                f"shares its medium with channel.{other} ({known.text}) and must be set like it",
+            )
+
+
+def answers_come_within_bounds(data: Data) -> Iterator[Finding]:
+    """The worst reply cannot come before the timeout."""
+    for index, channel in _tables(data, "channel"):
+        timeout, worst = (
+            _span(channel, "timeout", parse_duration, "1s"),
+            _span(channel, "worst_reply", parse_duration, ""),
+        )
+        if timeout is not None and worst is not None and worst < timeout:
+            says = f"{show_duration(worst)} is shorter than the timeout, {show_duration(timeout)}"
+            yield Finding(("channel", index, "worst_reply"), says)
+
+
+def plans_have_one_timetable(data: Data) -> Iterator[Finding]:
+    """`at` or `every`."""
+    for index, plan in _tables(data, "plan"):
+        if "at" in plan and "every" in plan:
+            yield Finding(
+                ("plan", index, "every"), 'stands beside at; a plan has one of them: at = "00:05" or every = "15m"'
+            )
+        if "at" not in plan and "every" not in plan:
+            yield Finding(("plan", index), 'has no timetable; write at = "00:05" (each day) or every = "15m"')
+        every = _span(plan, "every", parse_duration, "")
+        if every is not None and every % timedelta(seconds=1):
+            yield Finding(("plan", index, "every"), f"{show_duration(every)} is no whole number of seconds")
+
+
+def plans_read_each_thing_once(data: Data) -> Iterator[Finding]:
+    """The same code twice is a slip of the hand."""
+    for index, plan in _tables(data, "plan"):
+        seen: set[str] = set()
+        for place, wanted in _texts(plan, "read"):
+            if wanted in seen:
+                yield Finding(("plan", index, "read", place), f"{wanted} stands twice")
+            seen.add(wanted)
+
+
+def plans_name_known_channels(data: Data) -> Iterator[Finding]:
+    """A plan for a channel that is not there would never read anything."""
+    known = [channel["name"] for _, channel in _tables(data, "channel") if isinstance(channel.get("name"), str)]
+    for index, plan in _tables(data, "plan"):
+        for place, name in _texts(plan, "channels"):
+            if name not in known:
+                allowed = ", ".join(known) or "none; add a [[channel]]"
+                yield Finding(
+                    ("plan", index, "channels", place),
+                    f'there is no channel "{name}"{did_you_mean(name, known)}; channels are: {allowed}',
+                )
+
+
+def release_follows_cutoff(data: Data) -> Iterator[Finding]:
+    """Estimates begin at the cut-off; released before it, they would not be there."""
+    for index, group in _tables(data, "billing", "group"):
+        cutoff, release = _span(group, "cutoff", parse_offset, "+3d"), _span(group, "release", parse_offset, "+4d")
+        if cutoff is not None and release is not None and release < cutoff:
+            says = f"+{show_duration(release)} is before the cut-off, +{show_duration(cutoff)}"
+            yield Finding(("billing", "group", index, "release" if "release" in group else "cutoff"), says)
+
+
+CHECKS: tuple[Callable[[Data], Iterator[Finding]], ...] = (
+    names_stand_once,
+    links_carry_their_protocol,
+    brokers_have_topics,
+    callers_say_who_they_are,
+    shared_links_agree,
+    answers_come_within_bounds,
+    plans_have_one_timetable,
+    plans_read_each_thing_once,
+    plans_name_known_channels,
+    release_follows_cutoff,
+)

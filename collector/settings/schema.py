@@ -1,0 +1,159 @@
+"""What `collector.toml` may say (DESIGN §8): frozen records, strict types, no unknown keys.
+
+A field's example is how messages show the way it is written; config/collector.toml explains each to people, and a test
+holds the two together. What two keys say of each other is `crosscheck`'s.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from decimal import Decimal
+from typing import Annotated, Literal
+from zoneinfo import ZoneInfo
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+from collector.settings.database import Database
+from collector.settings.fields import (
+    Bytes,
+    FilePath,
+    Link,
+    MinuteOfDay,
+    Name,
+    Offset,
+    Percent,
+    Topic,
+    ToRead,
+    Zone,
+    span,
+)
+from collector.settings.protocol_names import ProtocolName
+from storage.records import Basis, Plan
+
+
+class _Table(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, arbitrary_types_allowed=True)
+
+
+class Site(_Table):
+    """Where the meters are."""
+
+    zone: Zone = Field("Asia/Shanghai", examples=['"Asia/Shanghai"'])
+    profiles_d: FilePath | None = Field(None, examples=['"profiles.d"'])
+    """A folder of profiles of this site, beside the built-in ones."""
+
+
+class Storage(_Table):
+    """Where readings are kept."""
+
+    url: Database = Field(examples=['"sqlite:///chaobiao.db"'])
+
+
+class RegistryFile(_Table):
+    """Which meters there are."""
+
+    file: FilePath = Field(examples=['"meters.csv"'])
+
+
+class Channel(_Table):
+    """A link with the devices behind it, and how one talks to them."""
+
+    name: Name = Field(examples=['"village-1"'])
+    link: Link = Field(examples=['"tcp://127.0.0.1:8021"'])
+    protocol: ProtocolName = Field(examples=['"dlt645"'])
+    timeout: Annotated[timedelta, BeforeValidator(span("10ms", "5m"))] = Field(timedelta(seconds=1), examples=['"1s"'])
+    """For the first byte of an answer."""
+    retries: int = Field(2, ge=0, le=10, examples=["2"])
+    """After the first try."""
+    worst_reply: Annotated[timedelta, BeforeValidator(span("10ms", "15m"))] | None = Field(None, examples=['"3s"'])
+    gap: Annotated[timedelta, BeforeValidator(span("1ms", "5s"))] | None = Field(None, examples=['"30ms"'])
+    """Silence that ends a frame; None = the protocol's."""
+    echo: bool = Field(False, examples=["false"])
+    """The adapter gives back all that is sent."""
+    topics: tuple[Topic, ...] = Field((), examples=['["meters/+/reading"]'])
+    username: str | None = Field(None, min_length=1, examples=['"collector"'])
+    password_file: FilePath | None = Field(None, examples=['"broker.password"'])
+    identity: Bytes | None = Field(None, examples=['"4712"'])
+    heartbeat: Bytes | None = Field(None, examples=['"hex:FE"'])
+
+    @property
+    def quarantine(self) -> timedelta:
+        """How late an answer may still come: `worst_reply`, by default three times the timeout."""
+        return self.worst_reply if self.worst_reply is not None else 3 * self.timeout
+
+
+class PlanSettings(_Table):
+    """What to read, from whom, when."""
+
+    name: Name = Field(examples=['"daily"'])
+    read: tuple[ToRead, ...] = Field(min_length=1, examples=['["1-0:1.8.0"]'])
+    basis: Literal["instant", "freeze", "settlement", "curve"] = Field("instant", examples=['"freeze"'])
+    at: MinuteOfDay | None = Field(None, examples=['"00:05"'])
+    every: Annotated[timedelta, BeforeValidator(span("1s", "1d"))] | None = Field(None, examples=['"15m"'])
+    channels: tuple[Name, ...] = Field((), examples=['["village-1"]'])
+    areas: tuple[str, ...] = Field((), examples=['["TA-0107"]'])
+    classes: tuple[str, ...] = Field((), examples=['["household"]'])
+    profiles: tuple[str, ...] = Field((), examples=['["dlt645_2007_3p"]'])
+
+    def record(self) -> Plan:
+        """As the planner and the ledger know it."""
+        every_s = None if self.every is None else self.every // timedelta(seconds=1)
+        filters = (self.channels, self.areas, self.classes, self.profiles)
+        return Plan(self.name, self.read, Basis(self.basis), every_s, self.at, *filters)
+
+
+class BillingGroup(_Table):
+    """Points with the same reading day, cut-off and release."""
+
+    name: Name = Field(examples=['"homes"'])
+    day: int = Field(1, ge=1, le=28, examples=["1"])
+    """Of the month; 28 at most, so that every month has it."""
+    cutoff: Offset = Field(timedelta(days=3), examples=['"+3d"'])
+    release: Offset = Field(timedelta(days=4), examples=['"+4d"'])
+
+
+class Billing(_Table):
+    """Where verified readings are handed over."""
+
+    directory: FilePath = Field(examples=['"deliveries"'])
+    groups: tuple[BillingGroup, ...] = Field((), alias="group")
+
+
+class Targets(_Table):
+    """What the utility wants to reach, in percent."""
+
+    read: Percent = Field(Decimal("99.5"), examples=["99.5"])
+
+
+class Settings(_Table):
+    """One installation."""
+
+    format: Literal[1] = Field(1, examples=["1"])
+    site: Site = Field(default_factory=Site)
+    storage: Storage
+    registry: RegistryFile
+    channels: tuple[Channel, ...] = Field((), alias="channel")
+    plans: tuple[PlanSettings, ...] = Field((), alias="plan")
+    billing: Billing | None = None
+    targets: Targets = Field(default_factory=Targets)
+
+    @property
+    def zone(self) -> ZoneInfo:
+        """For days, tariffs, freezes and display."""
+        return ZoneInfo(self.site.zone)
+
+    @property
+    def plan_records(self) -> tuple[Plan, ...]:
+        """All plans, as the planner and the ledger know them."""
+        return tuple(plan.record() for plan in self.plans)
+
+    def channel(self, name: str) -> Channel:
+        """The channel of this name; the registry names no other."""
+        return next(channel for channel in self.channels if channel.name == name)
+
+    def channels_by_medium(self) -> dict[str, tuple[Channel, ...]]:
+        """Channels that share one link, by what they share, in the file's order."""
+        shared: dict[str, tuple[Channel, ...]] = {}
+        for channel in self.channels:
+            shared[channel.link.medium] = (*shared.get(channel.link.medium, ()), channel)
+        return shared
