@@ -1,0 +1,48 @@
+"""Judge what waits for a verdict, in bounded portions, until nothing does.
+
+May run beside the daemon and beside itself: a verdict that another process gave meanwhile is found in the ledger and not
+given twice; running again changes nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from collector.clock import Clock
+from collector.vee.judge import Ruleset, judge
+from storage.ledger.port import Ledger
+from storage.records import Quality
+
+PORTION = 5_000
+"""Readings judged in one transaction: half a second of work, some MB."""
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """How many values got a verdict; `by_rule` counts the suspect ones for each rule that spoke (several may)."""
+
+    judged: int = 0
+    verified: int = 0
+    suspect: int = 0
+    by_rule: Mapping[str, int] = field(default_factory=dict)
+
+
+async def validate(ledger: Ledger, ruleset: Ruleset, clock: Clock, *, portion: int = PORTION) -> Judgement:
+    """Give every reading without a verdict one."""
+    verified = suspect = 0
+    by_rule: Counter[str] = Counter()
+    while series := await ledger.unjudged(limit=portion):
+        made_at = clock.now()
+        revisions = [revision for one in series for revision in judge(one, ruleset, made_at=made_at)]
+        await ledger.judge(revisions)
+        for revision in revisions:
+            if revision.quality is Quality.VERIFIED:
+                verified += 1
+            else:
+                suspect += 1
+                by_rule.update({finding.rule for finding in revision.findings})
+        await asyncio.sleep(0)
+    return Judgement(verified + suspect, verified, suspect, dict(sorted(by_rule.items())))
