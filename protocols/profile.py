@@ -159,6 +159,10 @@ class Profile(_Strict):
         """The register that holds a quantity on a basis."""
         return next((r for r in self.registers if r.quantity == quantity and r.basis == basis), None)
 
+    def gives(self, quantity: str, basis: str) -> bool:
+        """Whether this meter can be asked for a quantity on a basis."""
+        return self.find(quantity, basis) is not None
+
     @model_validator(mode="after")
     def _whole(self) -> Profile:
         if (self.protocol == "modbus") != (self.modbus is not None):

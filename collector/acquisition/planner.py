@@ -141,6 +141,19 @@ class Planner:
                     instants.append(state.next_try)
         return max(min(instants), now)
 
+    @property
+    def meters(self) -> tuple[Registered, ...]:
+        """All that stand in the registry."""
+        return tuple(self._registered.values())
+
+    def registered(self, meter: str) -> Registered | None:
+        """Where a meter stands."""
+        return self._registered.get(meter)
+
+    def versions(self) -> tuple[PlanVersion, ...]:
+        """The plans as they were loaded."""
+        return self._versions
+
     def open_slots(self) -> int:
         """How many wait for a value."""
         return len(self._open)

@@ -1,0 +1,108 @@
+"""The composition root: the one file that knows every concrete class. Building a daemon starts nothing; `run` does.
+
+    settings ─► routes (links, lines) ─┐
+    ledger ──► planner ────────────────┼─► poll      one worker a line
+    broker ──► intake ─────────────────┴─► receive   acknowledged after the commit
+
+SIGTERM and SIGINT drain: nothing new is begun, what is under way ends (at most `DRAIN_S`), what was received is committed
+and acknowledged, and the process ends with 0.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+from collections.abc import Callable, Mapping
+from datetime import timedelta
+
+from collector.acquisition.planner import LONGEST_WINDOW, Planner
+from collector.acquisition.schedule import ScheduledWaker, Waker
+from collector.clock import Clock
+from collector.jobs.collect import Collect, Collected
+from collector.jobs.poll import Poll
+from collector.jobs.registry import import_registry
+from collector.jobs.routes import routes_for
+from collector.settings.schema import Settings
+from protocols.profile import Profile
+from storage.ledger.port import Ledger
+from storage.records import Basis
+
+log = logging.getLogger(__name__)
+
+DRAIN_S = 8.0
+
+
+class Daemon:
+    """Collects until told to stop. The ledger is the caller's: opened before, closed after."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        profiles: Mapping[str, Profile],
+        ledger: Ledger,
+        *,
+        clock: Clock,
+        waker: Callable[[Clock], Waker] = ScheduledWaker,
+        watch: Callable[[Collected], None] = lambda _: None,
+    ) -> None:
+        self._settings = settings
+        self._profiles = profiles
+        self._ledger = ledger
+        self._clock = clock
+        self._make_waker = waker
+        self._watch = watch
+        self._stop = asyncio.Event()
+        self.ready = asyncio.Event()
+        self.poll: Poll | None = None
+
+    def stop(self) -> None:
+        """Drain and end."""
+        self._stop.set()
+
+    async def run(self) -> None:
+        """Collect until `stop`."""
+        await import_registry(self._ledger, self._settings, self._profiles, self._clock)
+        await self._ledger.keep_plans(self._settings.plan_records, at=self._clock.now())
+        planner = await self._planner()
+        routes = routes_for(self._settings.channels, self._clock)
+        collect = Collect(self._ledger, self._clock, self._settings.zone, routes, self._profiles)
+        waker = self._make_waker(self._clock)
+        self.poll = Poll(planner, collect, self._ledger, self._clock, waker, routes, drain_s=DRAIN_S, watch=self._watch)
+        log.info("collecting %d meters over %d channels", len(planner.meters), len(self._settings.channels))
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(self.poll.run(self._stop))
+                self.ready.set()
+        finally:
+            waker.close()
+            for route in routes.values():
+                await route.line.close()
+        log.info("drained")
+
+    async def _planner(self) -> Planner:
+        now = self._clock.now()
+        polled = frozenset(routes_for(self._settings.channels, self._clock))
+        planner = Planner(self._settings.zone, self._gives, polled)
+        since = now - LONGEST_WINDOW
+        versions = await self._ledger.plan_versions(since, now + timedelta(microseconds=1))
+        planner.load(versions, await self._ledger.registry(), now)
+        tried = {missing.slot: missing.attempts for missing in await self._ledger.closed(since, now)}
+        planner.restore(await self._ledger.filled(since, now), tried, now)
+        return planner
+
+    def _gives(self, profile: str, quantity: str, basis: Basis) -> bool:
+        known = self._profiles.get(profile)
+        return known is not None and known.gives(quantity, basis)
+
+
+async def run_daemon(daemon: Daemon) -> None:
+    """Run with signals: the first SIGTERM or SIGINT drains."""
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, daemon.stop)
+    try:
+        await daemon.run()
+    finally:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.remove_signal_handler(number)

@@ -1,0 +1,173 @@
+"""Polling: wakes, asks the planner what is owed, and keeps one worker a line busy with it.
+
+The planner decides what; this only carries tasks to lines and their outcome back. A silent meter costs its own line its
+time-out and no other line anything. Invariant: a task that was taken in hand comes back as filled, failed or released, also
+when the daemon stops or the ledger fails.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
+
+from collector.acquisition.line import Line
+from collector.acquisition.outcome import rule
+from collector.acquisition.planner import Planner, Task
+from collector.acquisition.schedule import Waker
+from collector.clock import Clock
+from collector.jobs.collect import Collect, Collected, Route
+from storage.days import data_day
+from storage.errors import DatabaseBusy
+from storage.ledger.port import Ledger
+from storage.records import Batch, Missing, Slot
+
+log = logging.getLogger(__name__)
+
+BUSY_PAUSE_S = 1.0
+
+
+class Poll:
+    """The planner's hands. `watch` is told of every task that has been committed."""
+
+    def __init__(
+        self,
+        planner: Planner,
+        collect: Collect,
+        ledger: Ledger,
+        clock: Clock,
+        waker: Waker,
+        routes: Mapping[str, Route],
+        *,
+        drain_s: float,
+        watch: Callable[[Collected], None] = lambda _: None,
+    ) -> None:
+        self._planner = planner
+        self._collect = collect
+        self._ledger = ledger
+        self._clock = clock
+        self._waker = waker
+        self._routes = routes
+        self._drain_s = drain_s
+        self._watch = watch
+        self._queues: dict[Line, asyncio.Queue[Task]] = {route.line: asyncio.Queue() for route in routes.values()}
+        self._busy = 0
+        self._failures = False
+        self._quiet = asyncio.Event()
+        self._asleep = False
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Until `stop`: then nothing new is begun, visits under way end, and what was not begun is released."""
+        async with asyncio.TaskGroup() as tasks:
+            workers = [tasks.create_task(self._work(queue)) for queue in self._queues.values()]
+            stopping = tasks.create_task(stop.wait())
+            try:
+                await self._plan(stop, stopping)
+            finally:
+                stopping.cancel()
+                self._release_waiting()
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(self._drain_s):
+                        await self._visits_over()
+                for worker in workers:
+                    worker.cancel()
+
+    async def quiet(self) -> None:
+        """Return when all that was due is done and the planner sleeps. For whoever drives the clock."""
+        while True:
+            await self._quiet.wait()
+            await asyncio.sleep(0)
+            if self._quiet.is_set():
+                return
+
+    async def _plan(self, stop: asyncio.Event, stopping: asyncio.Task[bool]) -> None:
+        while not stop.is_set():
+            now = self._clock.now()
+            for task in self._planner.tasks(now):
+                self._busy += 1
+                self._quiet.clear()
+                self._queues[self._routes[task.registered.meter.channel].line].put_nowait(task)
+            await self._close_windows()
+            alarm = asyncio.ensure_future(self._waker.sleep_until(self._planner.next_alarm(self._clock.now())))
+            try:
+                self._asleep = True
+                self._note_quiet()
+                await asyncio.wait((alarm, stopping), return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                self._asleep = False
+                self._quiet.clear()
+                alarm.cancel()
+                with suppress(asyncio.CancelledError):
+                    await alarm
+
+    async def _close_windows(self) -> None:
+        """Slots whose window has closed without a value; what was tried before has its reason in the ledger already."""
+        expired = self._planner.expired(self._clock.now())
+        if untried := [slot for slot, tries in expired if tries == 0]:
+            await self._append(Batch(missing=tuple(self._never(untried))))
+
+    def _never(self, slots: Iterable[Slot]) -> Iterable[Missing]:
+        polled = self._planner.polled
+        for slot in slots:
+            one = self._planner.registered(slot.meter)
+            pushed = one is not None and one.meter.channel not in polled
+            reason = "no_message" if pushed else "window_closed"
+            detail = "no message came for it" if pushed else "its turn on the line did not come in time"
+            day = data_day(slot.at, slot.basis, self._planner.zone)
+            yield Missing(slot, day, reason, rule(reason).owner, detail, attempts=0, since=slot.at)
+
+    async def _work(self, queue: asyncio.Queue[Task]) -> None:
+        while True:
+            task = await queue.get()
+            try:
+                await self._visit(task)
+            finally:
+                self._busy -= 1
+                queue.task_done()
+                if not self._busy or self._failures:
+                    self._failures = False
+                    self._waker.nudge()  # a retry may be due before the alarm that is set, or all is done
+
+    async def _visit(self, task: Task) -> None:
+        try:
+            collected = await self._collect.task(task)
+        except DatabaseBusy as error:
+            log.warning("%s: not stored, will be read again: %s", task.registered.meter.meter, error)
+            self._planner.failed(task.slots, self._clock.now())
+            return
+        except BaseException:
+            self._planner.released(task.slots)
+            raise
+        done = set(collected.filled)
+        self._planner.filled(done)
+        if failed := [slot for slot in task.slots if slot not in done]:
+            self._planner.failed(failed, self._clock.now())
+            self._failures = True
+        self._watch(collected)
+
+    async def _append(self, batch: Batch) -> None:
+        while True:
+            try:
+                await self._ledger.append(batch)
+            except DatabaseBusy as error:
+                log.warning("closing windows waits for the database: %s", error)
+                await asyncio.sleep(BUSY_PAUSE_S)
+            else:
+                return
+
+    def _release_waiting(self) -> None:
+        for queue in self._queues.values():
+            while not queue.empty():
+                task = queue.get_nowait()
+                self._planner.released(task.slots)
+                self._busy -= 1
+                queue.task_done()
+
+    async def _visits_over(self) -> None:
+        for queue in self._queues.values():
+            await queue.join()
+
+    def _note_quiet(self) -> None:
+        if self._asleep and not self._busy and self._planner.next_alarm(self._clock.now()) > self._clock.now():
+            self._quiet.set()

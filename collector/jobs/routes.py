@@ -1,0 +1,35 @@
+"""From configured channels to lines that can be asked. Channels with the same link share one line."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from collector.acquisition.line import Line
+from collector.acquisition.links import make_link
+from collector.acquisition.timing import Timing
+from collector.clock import Clock
+from collector.jobs.collect import Route
+from collector.settings.schema import Channel
+from protocols.dialects import DIALECTS
+
+
+def routes_for(channels: Iterable[Channel], clock: Clock) -> dict[str, Route]:
+    """A route for every channel that is polled; those that push (MQTT) have none."""
+    lines: dict[str, Line] = {}
+    routes: dict[str, Route] = {}
+    for channel in channels:
+        dialect = DIALECTS.get(channel.protocol)
+        if dialect is None:
+            continue
+        line = lines.get(channel.link.medium)
+        if line is None:
+            line = lines[channel.link.medium] = Line(make_link(channel.link.text, echo=channel.echo), clock)
+        gap_s = dialect.gap_ms / 1000 if channel.gap is None else channel.gap.total_seconds()
+        timing = Timing(
+            timeout_s=channel.timeout.total_seconds(),
+            retries=channel.retries,
+            worst_reply_s=channel.quarantine.total_seconds(),
+            gap_s=gap_s,
+        )
+        routes[channel.name] = Route(channel.name, line, dialect, timing)
+    return routes
