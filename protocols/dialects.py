@@ -8,8 +8,10 @@ from __future__ import annotations
 from protocols.dialect import Dialect
 from protocols.dlt645.dialect import DLT645
 from protocols.modbus.dialect import MODBUS_TCP
+from protocols.modbus.dialect import MODBUS_RTU, MODBUS_TCP
 
 DIALECTS: dict[str, Dialect] = {
     "dlt645": DLT645,
     "modbus-tcp": MODBUS_TCP,
+    "modbus-rtu": MODBUS_RTU,
 }

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 from protocols.dialect import Decoded, Exchange, Wanted
 from protocols.modbus.blocks import identity_block, plan_blocks, read_blocks, read_words
-from protocols.modbus.dump import decode_tcp
+from protocols.modbus.dump import decode_rtu, decode_tcp
 from protocols.modbus.pdu import REGISTER_FUNCTIONS
+from protocols.modbus.rtu_session import RtuSession
 from protocols.modbus.tcp import DIRECT_UNIT, TcpSession
 from protocols.modbus.unit import parse_unit
 from protocols.profile import Profile
@@ -74,4 +75,13 @@ MODBUS_TCP = ModbusDialect(
     open_session=TcpSession,
     take_apart=decode_tcp,
     also_units=DIRECT_UNIT,
+)
+
+# 3.5 characters are 3.6 ms at 9600 baud; what a USB adapter or a serial server adds is ten times that.
+MODBUS_RTU = ModbusDialect(
+    name="modbus-rtu",
+    streaming=True,
+    gap_ms=30,
+    open_session=RtuSession,
+    take_apart=decode_rtu,
 )
