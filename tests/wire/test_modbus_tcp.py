@@ -1,7 +1,5 @@
 """The Modbus TCP session: what it accepts, and that each lie is refused by its own name, however the bytes arrive."""
 
-from collections.abc import Callable
-
 import pytest
 
 from protocols.errors import (
@@ -15,31 +13,11 @@ from protocols.errors import (
     WrongUnit,
 )
 from protocols.modbus.tcp import TcpSession
-from protocols.telegram import Garbage, NeedMore, Request, Telegram
+from protocols.telegram import Garbage, Request, Telegram
+from tests.wire.slices import Feed, bytewise, events, whole
 
 QUESTION = Request("17", 4, "72", 2, ("72",))
 ANSWER = "0001 0000 0007 11 04 04 449A5000"
-
-Feed = Callable[[TcpSession, bytes], list[Garbage | Telegram]]
-
-
-def events(session: TcpSession) -> list[Garbage | Telegram]:
-    found: list[Garbage | Telegram] = []
-    while not isinstance(event := session.next_event(), NeedMore):
-        found.append(event)
-    return found
-
-
-def whole(session: TcpSession, data: bytes) -> list[Garbage | Telegram]:
-    session.receive(data)
-    return events(session)
-
-
-def bytewise(session: TcpSession, data: bytes) -> list[Garbage | Telegram]:
-    found = []
-    for place in range(len(data)):
-        found += whole(session, data[place : place + 1])
-    return found
 
 
 def asked(question: Request = QUESTION) -> TcpSession:
