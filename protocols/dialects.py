@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from protocols.dialect import Dialect
 from protocols.dlt645.dialect import DLT645
-from protocols.modbus.dialect import MODBUS_TCP
 from protocols.modbus.dialect import MODBUS_RTU, MODBUS_TCP
 
 DIALECTS: dict[str, Dialect] = {
