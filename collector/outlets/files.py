@@ -45,6 +45,8 @@ class DeliveryDirectory:
         try:
             self._prepare()
             lock = (self._temporary / "lock").open("ab")
+        except FileExistsError as error:
+            raise WorkFailed(f"{error.filename} is a file, not a directory; deliveries cannot be written") from error
         except OSError as error:
             raise WorkFailed(
                 f"{error.filename or self.path}: {error.strerror}; deliveries cannot be written"
