@@ -1,0 +1,112 @@
+"""The operations figures: what was due (computed from plans and installations) beside what the ledger has.
+
+Reads only. Invariant: over the same days, `missing` has as many lines with a plan as `success` says are missing, as long as
+the registry is the one under which they were due.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+from collector.acquisition.plan import Owed, owed
+from collector.clock import Clock
+from collector.kpi.success import Due, Success, success
+from protocols.profile import Profile
+from storage.days import data_day, day_bounds
+from storage.ledger.port import Ledger
+from storage.records import Basis, Conflict, Missing, Owner
+from storage.registry import Registered
+
+NOT_YET, NOT_TRIED = "not_yet", "not_tried"
+"""Due, and without a value or a reason: its window is still open; it has closed and nobody asked."""
+_DAY = timedelta(days=1)
+_TICK = timedelta(microseconds=1)
+
+
+@dataclass(frozen=True)
+class Reporter:
+    """The job with what it needs. `protocols`: what each channel speaks."""
+
+    ledger: Ledger
+    clock: Clock
+    zone: ZoneInfo
+    profiles: Mapping[str, Profile]
+    protocols: Mapping[str, str]
+
+    def today(self) -> date:
+        """The civil day it is."""
+        return self.clock.now().astimezone(self.zone).date()
+
+    async def success(self, first: date, last: date, *, by: str) -> tuple[Success, ...]:
+        """Read success of the data days first to last, both included, by day and group."""
+        as_of = self.clock.now()
+        there = {one.meter.meter: one for one in await self.ledger.registry()}
+        slots: Counter[tuple[date, str, str]] = Counter()
+        for day, one in await self._due(first, last, as_of):
+            slots[day, one.slot.plan, one.slot.meter] += 1
+        return success(
+            (_counted(there[meter], day, plan, count) for (day, plan, meter), count in slots.items()),
+            await self.ledger.day_counts(first, last),
+            by=by,
+            as_of=as_of,
+            protocols=self.protocols,
+        )
+
+    async def missing(self, first: date, last: date) -> tuple[Missing, ...]:
+        """What is missing of the data days first to last and why, what was asked on demand too; one day at a time."""
+        now = self.clock.now()
+        found: list[Missing] = []
+        day = first
+        while day <= last:
+            start, end = day_bounds(day, self.zone)
+            noted = [one for one in await self.ledger.closed(start, end + _TICK) if one.data_day == day]
+            settled = {one.slot for one in noted} | await self.ledger.filled(start, end + _TICK)
+            found += noted
+            found += (
+                Missing(one.slot, day, NOT_YET if now < one.closes else NOT_TRIED, Owner.OURS, since=one.due)
+                for due_on, one in await self._due(day, day, now)
+                if due_on == day and one.slot not in settled
+            )
+            day += _DAY
+        return tuple(sorted(found, key=lambda one: (one.slot.meter, one.slot.quantity, one.slot.basis, one.slot.at)))
+
+    async def conflicts(self) -> tuple[Conflict, ...]:
+        """Keys with more than one value, oldest first."""
+        return await self.ledger.conflicts()
+
+    async def points(self) -> Mapping[str, str]:
+        """Which point each meter is at."""
+        return {one.meter.meter: one.point.point for one in await self.ledger.registry()}
+
+    async def _due(self, first: date, last: date, now: datetime) -> Iterator[tuple[date, Owed]]:
+        """Slots of these data days that were due by now. A freeze closes the day before, so it is due a day later."""
+        start = day_bounds(first, self.zone)[0]
+        end = min(day_bounds(last, self.zone)[1] + _DAY, now + _TICK)
+        if end <= start:
+            return iter(())
+        versions = await self.ledger.plan_versions(start, end)
+        registered = await self.ledger.registry()
+        every = owed(versions, registered, start, end, zone=self.zone, gives=self._gives)
+        dated = ((data_day(one.slot.at, one.slot.basis, self.zone), one) for one in every)
+        return ((day, one) for day, one in dated if first <= day <= last)
+
+    def _gives(self, profile: str, quantity: str, basis: Basis) -> bool:
+        return profile in self.profiles and self.profiles[profile].find(quantity, basis) is not None
+
+
+def _counted(one: Registered, day: date, plan: str, slots: int) -> Due:
+    return Due(
+        day=day,
+        plan=plan,
+        channel=one.meter.channel,
+        terminal=one.meter.terminal,
+        area=one.point.area,
+        station=one.point.station,
+        class_=one.point.class_,
+        profile=one.meter.profile,
+        slots=slots,
+    )
