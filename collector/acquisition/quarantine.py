@@ -48,29 +48,29 @@ class Quarantine:
 
     def __init__(self) -> None:
         self._until = float("-inf")
-        self._gap_s = 0.0
+        self._silence_s = 0.0
         self._patience_s = LEAST_PATIENCE_S
 
     def answered(self, at: float, timing: Timing) -> None:
-        """Only the gap between two frames is left to be kept."""
-        self._until, self._gap_s, self._patience_s = at, timing.gap_s, LEAST_PATIENCE_S
+        """Only the line's turn-round is left to be kept."""
+        self._until, self._silence_s, self._patience_s = at, timing.turn_s, LEAST_PATIENCE_S
 
     def doubt(self, sent_at: float, timing: Timing) -> None:
         """Two doubts: the later end counts."""
         self._until = max(self._until, sent_at + timing.quarantine_s)
-        self._gap_s = max(self._gap_s, timing.gap_s)
+        self._silence_s = max(self._silence_s, timing.gap_s)
         self._patience_s = max(timing.quarantine_s, LEAST_PATIENCE_S)
 
     async def settle(self, link: Link, timing: Timing) -> Settled:
         """See `Guard`. What has been lying in the link since the last exchange is read too, and breaks the silence."""
         loop = asyncio.get_running_loop()
-        gap_s = max(self._gap_s, timing.gap_s)
         quiet_since = self._until
-        give_up = max(self._until, loop.time()) + gap_s + self._patience_s
+        silence_s = self._silence_s
+        give_up = max(self._until, loop.time()) + silence_s + self._patience_s
         drained = 0
-        while data := await link.read(max(quiet_since + gap_s, loop.time())):
+        while data := await link.read(max(quiet_since + silence_s, loop.time())):
             drained += len(data)
-            quiet_since = max(loop.time(), self._until)
+            quiet_since, silence_s = max(loop.time(), self._until), max(silence_s, timing.gap_s)
             if loop.time() >= give_up:
                 return Settled(silent=False, drained=drained)
         return Settled(silent=True, drained=drained)

@@ -1,13 +1,13 @@
 """A visit: everything one meter is asked in one go, with retries, and what became of each question.
 
-A visit knows no slots and judges no values. Invariant: every question asked ends either among `answered` or among `failed`, and
-every value wanted that no question stands for is among `failed` too; nothing is dropped in silence.
+A visit knows no slots and judges no values. Invariant: every question ends either among `answered` or among `failed`, and every
+value wanted has either an answer or a reason; nothing is dropped in silence.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import groupby
 
@@ -21,13 +21,15 @@ from protocols.telegram import Item, Request, Telegram
 from storage.records import Attempt, Owner
 from storage.registry import Meter
 
-MOST_FOLLOW_UPS = 255
-"""The sequence number of a follow-up is one byte (DL/T 645 §12)."""
+MOST_FRAMES = 256
+"""Of one answer: the first and as many follow-ups as one byte can number (DL/T 645)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """A question without an answer, or a value that no question can bring. `ids`: the profile's ids that are missing now."""
+    """A question without an answer. `ids`: the profile's ids that it would have brought. `attempts`: tries until it was given
+    up; for a question that was not even asked, those of the one that ended the visit.
+    """
 
     ids: tuple[str, ...]
     reason: str
@@ -46,26 +48,24 @@ class Answered:
 
 @dataclass(frozen=True, slots=True)
 class Visit:
-    """What a meter was asked and what it said. `attempts` has every try, those that a retry made good included."""
+    """What a meter was asked and what it said. `attempts` has every try, those that a retry made good included.
+
+    `reasons`: for each value wanted that has no answer, why. (A value that was answered and makes no sense is an item with a
+    reason of its own.)
+    """
 
     meter: Meter
     attempts: tuple[Attempt, ...]
     answered: tuple[Answered, ...]
     items: tuple[Item, ...]
     failed: tuple[Failed, ...]
+    reasons: Mapping[Wanted, Failed]
 
     def arrivals(self) -> Iterator[tuple[datetime, tuple[Item, ...]]]:
         """Items by the instant at which their answer arrived; what no request names belongs to the last answer."""
-        if not self.answered:
-            return
         when = {id_: one.received_at for one in self.answered for id_ in one.exchange.request.ids}
-        last = self.answered[-1].received_at
-        for at, items in groupby(self.items, key=lambda item: when.get(item.id, last)):
+        for at, items in groupby(self.items, key=lambda item: when.get(item.id, self.answered[-1].received_at)):
             yield at, tuple(items)
-
-    def failure(self, id_: str) -> Failed | None:
-        """Why a register of the profile was not read."""
-        return next((one for one in self.failed if id_ in one.ids), None)
 
 
 async def read_meter(
@@ -84,123 +84,120 @@ async def read_meter(
     believed. A meter that gave no answer after its retries is asked no further questions: they fail for the same reason.
     """
     visit = _Visiting(line, dialect, timing, Errand(meter.meter, meter.channel, plan))
-    visit.note_unknown(profile, wanted)
     try:
         requests = dialect.requests(profile, meter.address, wanted)
         identity = dialect.identity(profile, meter.address) if meter.serial else None
     except RequestError as error:
-        visit.fail(_ids(profile, wanted), "bad_address", str(error), attempts=0)
-        return visit.result(meter, ())
-    if identity is not None:
-        found = await visit.ask(identity)
-        if isinstance(found, Answered):
-            said = _identity(dialect, profile, found)
-            if not _same_serial(said, meter.serial):
-                detail = f"the meter says it is {said or 'nobody'}, the registry says {meter.serial}"
-                visit.stop("wrong_identity", detail)
-        else:
-            visit.stop(found.reason, f"its serial could not be read: {found.detail}")
+        every = tuple(register.id for one in wanted if (register := profile.find(one.quantity, one.basis)))
+        visit.failed.append(Failed(every, "bad_address", rule("bad_address").owner, str(error), 0))
+        return visit.result(meter, (), _reasons(profile, wanted, visit.failed))
+    if identity is not None and requests:
+        await _identify(visit, profile, meter, identity)
     for request in requests:
         await visit.ask_for_values(request)
     items = dialect.items(profile, [one.exchange for one in visit.answered])
-    return visit.result(meter, items)
+    return visit.result(meter, items, _reasons(profile, wanted, visit.failed))
 
 
-async def ask(line: Line, dialect: Dialect, requests: Sequence[Request], timing: Timing, meter: Meter) -> Visit:
+async def ask_unknown(line: Line, dialect: Dialect, requests: Sequence[Request], timing: Timing, meter: Meter) -> Visit:
     """Ask a device of unknown make (`probe`): the questions as they are, and what its protocol says of the answers."""
     visit = _Visiting(line, dialect, timing, Errand(meter.meter, meter.channel))
     for request in requests:
         await visit.ask_for_values(request)
-    return visit.result(meter, dialect.items(None, [one.exchange for one in visit.answered]))
+    return visit.result(meter, dialect.items(None, [one.exchange for one in visit.answered]), {})
+
+
+async def _identify(visit: _Visiting, profile: Profile, meter: Meter, identity: Request) -> None:
+    """End the visit unless the meter says it is the one that the registry has here."""
+    found = await visit.ask(identity)
+    if isinstance(found, Failed):
+        visit.stop(replace(found, detail=f"its serial could not be read: {found.detail}"))
+        return
+    said = ""
+    for item in visit.dialect.items(profile, [found.exchange]):
+        if profile.identity is not None and item.id == profile.identity.id and item.value is not None:
+            said = str(item.value).strip()
+    if not _same_serial(said, meter.serial):
+        detail = f"the meter says it is {said or 'nobody'}, the registry says {meter.serial}"
+        visit.stop(Failed((), "wrong_identity", rule("wrong_identity").owner, detail, visit.tries))
 
 
 class _Visiting:
     """A visit under way."""
 
     def __init__(self, line: Line, dialect: Dialect, timing: Timing, errand: Errand) -> None:
-        self._line, self._dialect, self._timing, self._errand = line, dialect, timing, errand
+        self._line, self.dialect, self._timing, self._errand = line, dialect, timing, errand
         self._attempts: list[Attempt] = []
-        self._failed: list[Failed] = []
+        self._stopped: Failed | None = None
         self.answered: list[Answered] = []
-        self._stopped: tuple[str, str] | None = None
+        self.failed: list[Failed] = []
 
-    def note_unknown(self, profile: Profile, wanted: Sequence[Wanted]) -> None:
-        """What the profile has not is a failure of its own, or it would be missing without a reason."""
-        for one in wanted:
-            register = profile.find(one.quantity, one.basis)
-            if register is None or not 1 <= one.back <= max(1, register.depth):
-                what = f"{one.quantity} ({one.basis}" + (f", copy {one.back})" if register else ")")
-                self.fail((), "not_in_profile", f"the profile {profile.id} has no {what}", attempts=0)
+    @property
+    def tries(self) -> int:
+        """So far."""
+        return len(self._attempts)
 
     async def ask_for_values(self, request: Request) -> None:
-        """One of the questions that bring values."""
+        """One of the questions that bring values; not asked any more once the visit has been stopped."""
         if self._stopped is not None:
-            self.fail(request.ids, *self._stopped, attempts=0)
+            self.failed.append(replace(self._stopped, ids=request.ids))
             return
         found = await self.ask(request)
         if isinstance(found, Answered):
             self.answered.append(found)
-        else:
-            self._failed.append(found)
-            if rule(found.reason).leave:
-                self.stop(found.reason, found.detail)
+            return
+        self.failed.append(found)
+        if rule(found.reason).leave:
+            self.stop(found)
 
     async def ask(self, request: Request) -> Answered | Failed:
         """One question and its follow-ups, each with its retries."""
         telegrams: list[Telegram] = []
         asked: Request | None = request
-        before = len(self._attempts)
+        before = self.tries
         while asked is not None:
             last = await self._try(asked)
             if last.telegram is None or last.received_at is None:
-                return self._failure(request, last.attempt.outcome, last.attempt.detail, before)
+                attempt = last.attempt
+                owner = attempt.owner or rule(attempt.outcome).owner
+                return Failed(request.ids, attempt.outcome, owner, attempt.detail, self.tries - before)
             telegrams.append(last.telegram)
-            asked = self._dialect.follow_up(request, telegrams)
-            if asked is None:
+            asked = self.dialect.follow_up(request, telegrams) if len(telegrams) < MOST_FRAMES else None
+            if asked is None and not last.telegram.more:
                 return Answered(Exchange(request, tuple(telegrams)), last.received_at)
-            if len(telegrams) > MOST_FOLLOW_UPS:
-                break
-        return self._failure(request, "wrong_length", f"more than {MOST_FOLLOW_UPS} frames for one answer", before)
+        detail = f"no end after {len(telegrams)} frames of one answer"
+        return Failed(request.ids, "wrong_length", rule("wrong_length").owner, detail, self.tries - before)
 
     async def _try(self, request: Request) -> Try:
-        for _ in range(self._timing.retries):
-            one = await self._line.exchange(self._dialect, request, self._timing, self._errand)
+        left = self._timing.retries
+        while True:
+            one = await self._line.exchange(self.dialect, request, self._timing, self._errand)
             self._attempts.append(one.attempt)
-            if one.telegram is not None or not rule(one.attempt.outcome).again:
+            if one.telegram is not None or left == 0 or not rule(one.attempt.outcome).again:
                 return one
-        one = await self._line.exchange(self._dialect, request, self._timing, self._errand)
-        self._attempts.append(one.attempt)
-        return one
+            left -= 1
 
-    def stop(self, reason: str, detail: str) -> None:
+    def stop(self, why: Failed) -> None:
         """Ask no more: what is left fails for this reason."""
-        self._stopped = reason, detail
+        self._stopped = why
 
-    def fail(self, ids: tuple[str, ...], reason: str, detail: str, *, attempts: int) -> None:
-        """Note a failure."""
-        self._failed.append(Failed(ids, reason, rule(reason).owner, detail, attempts))
-
-    def _failure(self, request: Request, reason: str, detail: str, before: int) -> Failed:
-        # A LinkError may know the owner better than the table.
-        owner = self._attempts[-1].owner if self._attempts[-1].outcome == reason else None
-        return Failed(request.ids, reason, owner or rule(reason).owner, detail, len(self._attempts) - before)
-
-    def result(self, meter: Meter, items: Sequence[Item]) -> Visit:
+    def result(self, meter: Meter, items: Sequence[Item], reasons: Mapping[Wanted, Failed]) -> Visit:
         """As it stands."""
-        return Visit(meter, tuple(self._attempts), tuple(self.answered), tuple(items), tuple(self._failed))
+        return Visit(meter, tuple(self._attempts), tuple(self.answered), tuple(items), tuple(self.failed), reasons)
 
 
-def _ids(profile: Profile, wanted: Sequence[Wanted]) -> tuple[str, ...]:
-    registers = (profile.find(one.quantity, one.basis) for one in wanted)
-    return tuple(register.id for register in registers if register is not None)
-
-
-def _identity(dialect: Dialect, profile: Profile, found: Answered) -> str:
-    """What the meter says it is; "" where the answer holds nothing that can be believed."""
-    for item in dialect.items(profile, [found.exchange]):
-        if profile.identity is not None and item.id == profile.identity.id and item.value is not None:
-            return str(item.value).strip()
-    return ""
+def _reasons(profile: Profile, wanted: Sequence[Wanted], failed: Sequence[Failed]) -> dict[Wanted, Failed]:
+    """Why each value wanted has no answer; what the profile has not has a reason too, or it would be missing without one."""
+    by_id = {id_: one for one in failed for id_ in one.ids}
+    reasons: dict[Wanted, Failed] = {}
+    for one in wanted:
+        register = profile.find(one.quantity, one.basis)
+        if register is None or not 1 <= one.back <= register.depth:
+            detail = f"the profile {profile.id} has no {one.quantity} ({one.basis}, copy {one.back})"
+            reasons[one] = Failed((), "not_in_profile", rule("not_in_profile").owner, detail, 0)
+        elif register.id in by_id:
+            reasons[one] = by_id[register.id]
+    return reasons
 
 
 def _same_serial(said: str, registered: str) -> bool:
