@@ -61,6 +61,15 @@ OUTCOMES: dict[str, Rule] = {
     "wrong_identity": Rule(Owner.REGISTRY, leave=True),
     "bad_address": Rule(Owner.REGISTRY, leave=True),
     "not_in_profile": Rule(Owner.REGISTRY),
+    # the meter answered, and what was owed is not among what it said
+    "no_value": Rule(Owner.METER),
+    "no_freeze": Rule(Owner.METER),
+    "no_time_stamp": Rule(Owner.METER),
+    "freeze_moved": Rule(Owner.METER),
+    "impossible_time": Rule(Owner.METER),
+    "unknown": Rule(Owner.METER),
+    # a meter that pushes did not
+    "no_message": Rule(Owner.UPLINK),
     # ours
     "bad_request": Rule(Owner.OURS),
     "window_closed": Rule(Owner.OURS),

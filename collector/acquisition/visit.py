@@ -6,7 +6,7 @@ value wanted has either an answer or a reason; nothing is dropped in silence.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import groupby
@@ -48,24 +48,23 @@ class Answered:
 
 @dataclass(frozen=True, slots=True)
 class Visit:
-    """What a meter was asked and what it said. `attempts` has every try, those that a retry made good included.
-
-    `reasons`: for each value wanted that has no answer, why. (A value that was answered and makes no sense is an item with a
-    reason of its own.)
-    """
+    """What a meter was asked and what it said. `attempts` has every try, those that a retry made good included."""
 
     meter: Meter
     attempts: tuple[Attempt, ...]
     answered: tuple[Answered, ...]
     items: tuple[Item, ...]
     failed: tuple[Failed, ...]
-    reasons: Mapping[Wanted, Failed]
 
     def arrivals(self) -> Iterator[tuple[datetime, tuple[Item, ...]]]:
         """Items by the instant at which their answer arrived; what no request names belongs to the last answer."""
         when = {id_: one.received_at for one in self.answered for id_ in one.exchange.request.ids}
         for at, items in groupby(self.items, key=lambda item: when.get(item.id, self.answered[-1].received_at)):
             yield at, tuple(items)
+
+    def failure(self, id_: str) -> Failed | None:
+        """Why a register of the profile has no answer. (An answer that makes no sense is an item with a reason of its own.)"""
+        return next((one for one in self.failed if id_ in one.ids), None)
 
 
 async def read_meter(
@@ -84,19 +83,20 @@ async def read_meter(
     believed. A meter that gave no answer after its retries is asked no further questions: they fail for the same reason.
     """
     visit = _Visiting(line, dialect, timing, Errand(meter.meter, meter.channel, plan))
+    visit.failed += _unknown(profile, wanted)
     try:
         requests = dialect.requests(profile, meter.address, wanted)
         identity = dialect.identity(profile, meter.address) if meter.serial else None
     except RequestError as error:
         every = tuple(register.id for one in wanted if (register := profile.find(one.quantity, one.basis)))
         visit.failed.append(Failed(every, "bad_address", rule("bad_address").owner, str(error), 0))
-        return visit.result(meter, (), _reasons(profile, wanted, visit.failed))
+        return visit.result(meter, ())
     if identity is not None and requests:
         await _identify(visit, profile, meter, identity)
     for request in requests:
         await visit.ask_for_values(request)
     items = dialect.items(profile, [one.exchange for one in visit.answered])
-    return visit.result(meter, items, _reasons(profile, wanted, visit.failed))
+    return visit.result(meter, items)
 
 
 async def ask_unknown(line: Line, dialect: Dialect, requests: Sequence[Request], timing: Timing, meter: Meter) -> Visit:
@@ -104,7 +104,7 @@ async def ask_unknown(line: Line, dialect: Dialect, requests: Sequence[Request],
     visit = _Visiting(line, dialect, timing, Errand(meter.meter, meter.channel))
     for request in requests:
         await visit.ask_for_values(request)
-    return visit.result(meter, dialect.items(None, [one.exchange for one in visit.answered]), {})
+    return visit.result(meter, dialect.items(None, [one.exchange for one in visit.answered]))
 
 
 async def _identify(visit: _Visiting, profile: Profile, meter: Meter, identity: Request) -> None:
@@ -181,23 +181,18 @@ class _Visiting:
         """Ask no more: what is left fails for this reason."""
         self._stopped = why
 
-    def result(self, meter: Meter, items: Sequence[Item], reasons: Mapping[Wanted, Failed]) -> Visit:
+    def result(self, meter: Meter, items: Sequence[Item]) -> Visit:
         """As it stands."""
-        return Visit(meter, tuple(self._attempts), tuple(self.answered), tuple(items), tuple(self.failed), reasons)
+        return Visit(meter, tuple(self._attempts), tuple(self.answered), tuple(items), tuple(self.failed))
 
 
-def _reasons(profile: Profile, wanted: Sequence[Wanted], failed: Sequence[Failed]) -> dict[Wanted, Failed]:
-    """Why each value wanted has no answer; what the profile has not has a reason too, or it would be missing without one."""
-    by_id = {id_: one for one in failed for id_ in one.ids}
-    reasons: dict[Wanted, Failed] = {}
+def _unknown(profile: Profile, wanted: Sequence[Wanted]) -> Iterator[Failed]:
+    """What the profile has not is left out of the questions; it has a reason all the same."""
     for one in wanted:
         register = profile.find(one.quantity, one.basis)
         if register is None or not 1 <= one.back <= register.depth:
             detail = f"the profile {profile.id} has no {one.quantity} ({one.basis}, copy {one.back})"
-            reasons[one] = Failed((), "not_in_profile", rule("not_in_profile").owner, detail, 0)
-        elif register.id in by_id:
-            reasons[one] = by_id[register.id]
-    return reasons
+            yield Failed((register.id,) if register else (), "not_in_profile", rule("not_in_profile").owner, detail, 0)
 
 
 def _same_serial(said: str, registered: str) -> bool:

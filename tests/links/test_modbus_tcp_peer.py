@@ -63,7 +63,8 @@ async def test_refusal_is_an_answer_and_the_next_question_is_asked() -> None:
     assert [item.value for item in seen.items] == [Decimal("231.5")]
     (failed,) = seen.failed
     assert (failed.reason, failed.owner, failed.attempts) == ("exception_2", Owner.METER, 1)
-    assert seen.reasons == {IMPORT: failed}
+    assert seen.failure("72") == failed
+    assert seen.failure("0") is None
     assert [attempt.outcome for attempt in seen.attempts] == ["ok", "exception_2"]
 
 
