@@ -6,13 +6,15 @@ canonical unit, the resolution that the meter has, and whether it may be billed.
 
     id = "eastron_sdm630"              stable; its meaning never changes
     protocol = "modbus"                the family: modbus | dlt645 | mqtt-json
-    [modbus] …                         what only this family has: see `Modbus`
+    [modbus] … [json] …                what only this family has: see `Modbus`, `Json`
     [[register]]                       one value: see `Register`
     [[vector]]                         request, answer, expected readings, source: see `Vector`
 """
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
 from decimal import Decimal
 from importlib import resources
 from pathlib import Path
@@ -22,6 +24,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 
 from protocols.catalogue import Kind, describe
 from protocols.errors import ObisError, ProfileError
+from protocols.json_path import join, parse_path
 from protocols.obis import Obis
 from protocols.tomlfile import TomlFile, TomlProblem, parse_toml, read_toml
 
@@ -42,7 +45,18 @@ def _quantity(value: object) -> object:
         raise ValueError(str(error)) from None
 
 
+def _path(value: object) -> object:
+    if not isinstance(value, str):
+        raise ValueError("a path is text: data.0.energy")  # noqa: TRY004 - as above
+    try:
+        parse_path(value)
+    except ProfileError as error:
+        raise ValueError(str(error)) from None
+    return value
+
+
 Exact = Annotated[Decimal, BeforeValidator(_exact)]
+JsonPath = Annotated[str, BeforeValidator(_path)]
 QuantityCode = Annotated[str, BeforeValidator(_quantity)]
 Basis = Literal["instant", "freeze", "settlement", "curve"]
 
@@ -100,6 +114,24 @@ class Modbus(_Strict):
     max_gap: int = Field(default=0, ge=0, le=123)
 
 
+class Json(_Strict):
+    """Where things stand in the message of a meter that pushes JSON. Paths are dotted (`json_path`).
+
+    `topic`: the topic's levels, `<address>` the one that is the registry's address, `+` any. `time`: the stamp, RFC 3339
+    with its offset unless `time_is` says that it counts from 1970. `seq`, `basis`: optional in every message; without
+    `basis` all is instant. `values`: an object of OBIS codes, each a value of its own that needs no register here: those
+    that have none get `resolution` and are not billable.
+    """
+
+    topic: str = Field(pattern=r"^(?:[^/#+<>]+/|\+/)*<address>(?:/[^/#+<>]+|/\+)*$")
+    time: JsonPath
+    time_is: Literal["rfc3339", "epoch_s", "epoch_ms"] = "rfc3339"
+    seq: JsonPath | None = None
+    basis: JsonPath | None = None
+    values: JsonPath | None = None
+    resolution: Exact = Decimal("0.001")
+
+
 class Identity(_Strict):
     """The register that says which meter this is; its content is compared with the registry's serial."""
 
@@ -146,6 +178,7 @@ class Profile(_Strict):
     un_v: Exact | None = None
     imax_a: Exact | None = None
     modbus: Modbus | None = None
+    json_: Json | None = Field(default=None, alias="json")
     identity: Identity | None = None
     register_: tuple[Register, ...] = Field(alias="register", min_length=1)
     vector: tuple[Vector, ...] = ()
@@ -157,7 +190,25 @@ class Profile(_Strict):
 
     def find(self, quantity: str, basis: str) -> Register | None:
         """The register that holds a quantity on a basis."""
-        return next((r for r in self.registers if r.quantity == quantity and r.basis == basis), None)
+        listed = next((r for r in self.registers if r.quantity == quantity and r.basis == basis), None)
+        return listed or self._unlisted(quantity, basis)
+
+    def _unlisted(self, quantity: str, basis: str) -> Register | None:
+        """A value that a JSON message may hold beside those listed: any of the catalogue, under its own name."""
+        if self.json_ is None or self.json_.values is None or (basis != "instant" and self.json_.basis is None):
+            return None
+        try:
+            return Register.model_validate(
+                {
+                    "id": join(self.json_.values, quantity),
+                    "quantity": quantity,
+                    "basis": basis,
+                    "type": "decimal",
+                    "resolution": str(self.json_.resolution),
+                }
+            )
+        except ValidationError:
+            return None
 
     def gives(self, quantity: str, basis: str) -> bool:
         """Whether this meter can be asked for a quantity on a basis."""
@@ -167,6 +218,8 @@ class Profile(_Strict):
     def _whole(self) -> Profile:
         if (self.protocol == "modbus") != (self.modbus is not None):
             raise ValueError("a Modbus profile has a [modbus] table, and only a Modbus profile has one")
+        if (self.protocol == "mqtt-json") != (self.json_ is not None):
+            raise ValueError("a profile for mqtt-json has a [json] table, and only such a profile has one")
         seen: set[tuple[str, str]] = set()
         for register in self.registers:
             key = (register.quantity, register.basis)
@@ -207,10 +260,40 @@ def site_profiles(folder: Path) -> dict[str, Profile]:
 
 def _check(document: TomlFile) -> Profile:
     try:
-        return Profile.model_validate(document.data)
+        profile = Profile.model_validate(document.data)
     except ValidationError as error:
         lines = [
             f"{document.at(finding['loc'])}: {finding['msg'].removeprefix('Value error, ')}"
             for finding in error.errors()
         ]
         raise ProfileError("\n".join(lines)) from error
+    misfits = [
+        f"{document.at(('register', n, key))}: {wrong}"
+        for n, register in enumerate(profile.registers)
+        for key, wrong in _misfits(profile.protocol, register)
+    ]
+    if misfits:
+        raise ProfileError("\n".join(misfits))
+    return profile
+
+
+_DLT645_ID = re.compile(r"[0-9A-F]{8}|[0-9A-F]{6}nn", re.ASCII)
+_DLT645_PICTURE = re.compile(r"S?X+(\.X+)?( YYMMDDhhmm)?")
+
+
+def _misfits(protocol: str, register: Register) -> Iterator[tuple[str, str]]:
+    """What a register says that its protocol has no way to read: key and complaint."""
+    if protocol == "dlt645":
+        for key, id_ in (("id", register.id), ("time_id", register.time_id)):
+            if id_ is not None and not _DLT645_ID.fullmatch(id_):
+                yield key, f"{id_!r} is no data identifier; write it as 00010000, or 050601nn where there are copies"
+        picture = register.type
+        if not _DLT645_PICTURE.fullmatch(picture) or picture.partition(" ")[0].count("X") % 2:
+            yield "type", f"{picture!r} is no picture of whole bytes, such as XXXXXX.XX (S in front: signed)"
+    elif protocol == "mqtt-json":
+        if register.type != "decimal":
+            yield "type", f"{register.type!r}: a JSON value is of type decimal"
+        try:
+            parse_path(register.id)
+        except ProfileError as error:
+            yield "id", str(error)

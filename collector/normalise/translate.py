@@ -97,6 +97,10 @@ def _register(profile: Profile, item: Item) -> Register | None:
     if len(claims) > 1 and item.basis is None:
         # The same place on the wire serves an instant value and another basis; unsaid means instant (DESIGN §8).
         claims = [register for register in claims if register.basis == "instant"]
+    if not claims and item.quantity is not None:
+        # What no register lists, the profile may offer by its name: any quantity under `values` of a JSON message.
+        offered = profile.find(item.quantity, item.basis or "instant")
+        return offered if offered is not None and offered.id == item.id else None
     return claims[0] if len(claims) == 1 else None
 
 

@@ -25,6 +25,8 @@ def profile(name: str, protocol: str, phases: int) -> Profile:
     }
     if protocol == "modbus":
         data["modbus"] = {"function": 4, "word_order": "ABCD", "max_registers": 100}
+    if protocol == "mqtt-json":
+        data["json"] = {"topic": "meters/<address>/reading", "time": "time"}
     return Profile.model_validate(data)
 
 
