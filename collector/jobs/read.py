@@ -1,0 +1,127 @@
+"""One pass now, without a scheduler (召测): every meter asked once for what its plans read, what came is stored.
+
+Nothing here fills a slot of a plan or counts in a rate: `read` is on demand, and may be done twice in one slot. What was asked
+for and not got is kept as missing under no plan's name.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from collector.acquisition.plan import midnight, takes
+from collector.acquisition.planner import Task
+from collector.clock import Clock
+from collector.errors import UsageError
+from collector.jobs.collect import Collect, Collected
+from collector.jobs.routes import routes_for
+from collector.settings.schema import Settings
+from collector.settings.spelling import did_you_mean
+from protocols.profile import Profile
+from storage.ledger.port import Ledger
+from storage.records import Basis, Plan, Slot
+from storage.registry import Registered
+
+ON_DEMAND = ""
+"""The plan of what is asked on demand."""
+
+
+@dataclass(slots=True)
+class Pass:
+    """What one pass came to, so far."""
+
+    asked: int = 0
+    answered: int = 0
+    readings: int = 0
+    missing: int = 0
+    silent: list[str] = field(default_factory=list)
+    """Meters that gave nothing."""
+
+    def add(self, meter: str, *, readings: int, missing: int) -> None:
+        """One meter is done."""
+        self.asked += 1
+        self.readings += readings
+        self.missing += missing
+        if readings:
+            self.answered += 1
+        else:
+            self.silent.append(meter)
+
+
+def choose_meters(registered: Iterable[Registered], meters: Collection[str]) -> list[Registered]:
+    """Those named, or all. :raises UsageError: for a name that the registry does not know."""
+    known = {one.meter.meter: one for one in registered}
+    if unknown := [meter for meter in meters if meter not in known]:
+        raise UsageError(f"the registry knows no meter {unknown[0]!r}{did_you_mean(unknown[0], known)}")
+    return [known[meter] for meter in meters] if meters else list(known.values())
+
+
+def choose_plans(plans: Iterable[Plan], name: str | None) -> list[Plan]:
+    """The one named, or all. :raises UsageError: for a name that the configuration does not know."""
+    known = {plan.name: plan for plan in plans}
+    if name is None:
+        return list(known.values())
+    if name not in known:
+        raise UsageError(f"the configuration has no plan {name!r}{did_you_mean(name, known)}")
+    return [known[name]]
+
+
+def on_demand(one: Registered, plans: Iterable[Plan], profile: Profile, today: datetime, now: datetime) -> Task:
+    """What a meter is asked for: what these plans read of it, the freeze of last midnight and instant values of now.
+
+    With no plan at all: every instant value its profile has.
+    """
+    taking = [plan for plan in plans if takes(plan, one)]
+    wanted = [(quantity, plan.basis) for plan in taking for quantity in plan.read]
+    if not taking:
+        wanted = [(register.quantity, Basis(register.basis)) for register in profile.registers]
+        wanted = [(quantity, basis) for quantity, basis in wanted if basis is Basis.INSTANT]
+    slots = {
+        Slot(ON_DEMAND, one.meter.meter, quantity, basis, today if basis is Basis.FREEZE else now)
+        for quantity, basis in wanted
+        if profile.gives(quantity, basis)
+    }
+    return Task(one, tuple(sorted(slots)))
+
+
+async def read_polled(
+    settings: Settings,
+    profiles: Mapping[str, Profile],
+    ledger: Ledger,
+    clock: Clock,
+    registered: Iterable[Registered],
+    plans: Iterable[Plan],
+    *,
+    told: Callable[[Collected], None],
+) -> Pass:
+    """Ask the meters of polled channels, lines side by side, one meter after the other on each. `told` after each commit."""
+    routes = routes_for(settings.channels, clock)
+    collect = Collect(ledger, clock, settings.zone, routes, profiles)
+    done = Pass()
+    plans = tuple(plans)
+    by_line: dict[object, list[Registered]] = {}
+    for one in registered:
+        if one.meter.channel in routes:
+            by_line.setdefault(routes[one.meter.channel].line, []).append(one)
+
+    async def one_line(meters: Iterable[Registered]) -> None:
+        for one in meters:
+            now = clock.now()
+            today = midnight(now.astimezone(settings.zone).date(), settings.zone)
+            task = on_demand(one, plans, profiles[one.meter.profile], today, now)
+            if not task.slots:
+                continue
+            collected = await collect.task(task)
+            done.add(one.meter.meter, readings=len(collected.batch.readings), missing=len(collected.batch.missing))
+            told(collected)
+
+    try:
+        async with asyncio.TaskGroup() as tasks:
+            for meters in by_line.values():
+                tasks.create_task(one_line(meters))
+    finally:
+        for line in {route.line for route in routes.values()}:
+            await line.close()
+    return done
