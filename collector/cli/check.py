@@ -7,8 +7,8 @@ from pathlib import Path
 import click
 
 from collector.cli.command import Command, config_option
+from collector.cli.coverage import gaps
 from collector.clock import SystemClock
-from collector.settings.coverage import gaps
 from collector.settings.loading import load_profiles, load_settings
 from collector.settings.registry_rows import read_registry
 from collector.settings.schema import Settings

@@ -130,5 +130,7 @@ def _millionths(text: str) -> int:
         raise ValueError(f'"{text}" is no number; write it as 12.5')
     try:
         return to_millionths(Decimal(text))
-    except ValueRefused as error:
-        raise ValueError(str(error)) from None
+    except ValueRefused:
+        raise ValueError(
+            f"{text} cannot be held exactly: at most six decimals, and below nine million million"
+        ) from None

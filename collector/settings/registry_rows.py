@@ -102,8 +102,7 @@ class _Reader:
         """What cells say of each other, of the configuration, and of rows before."""
         channel = next((one for one in self.settings.channels if one.name == meter.channel), None)
         profile = self.profiles.get(meter.profile)
-        if meter.meter:
-            self.once(cells, "meter", ("meter", meter.meter), f"the meter {meter.meter}")
+        if meter.meter and self.once(cells, "meter", ("meter", meter.meter), f"the meter {meter.meter}"):
             self.once(cells, "point", ("point", point.point), f"the point {point.point}")
         if channel and meter.address:
             key = _on_the_medium(channel, meter.address)
@@ -111,11 +110,12 @@ class _Reader:
         if channel and profile:
             self.fits(cells, channel, profile, meter)
 
-    def once(self, cells: _Cells, column: str, key: tuple[str, ...], what: str) -> None:
-        """Say so if an earlier row has the same."""
+    def once(self, cells: _Cells, column: str, key: tuple[str, ...], what: str) -> bool:
+        """Say so if an earlier row has the same; True if none has."""
         first = self.seen.setdefault(key, cells.line.number)
         if first != cells.line.number:
             cells.wrong(column, f"{what} is in line {first} already")
+        return first == cells.line.number
 
     def fits(self, cells: _Cells, channel: Channel, profile: Profile, meter: Meter) -> None:
         """Profile, channel, address and wiring must belong together."""

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
+from collector.acquisition.plan import takes
 from protocols.profile import Profile
 from storage.records import Plan
 from storage.registry import Registered
@@ -22,23 +23,11 @@ class Gap:
     cannot: Mapping[str, int]
 
 
-def asks(plan: Plan, row: Registered) -> bool:
-    """Does this plan ask this meter? An empty list asks everybody."""
-    meter, point = row.meter, row.point
-    filters = (
-        (plan.channels, meter.channel),
-        (plan.areas, point.area),
-        (plan.classes, point.class_),
-        (plan.profiles, meter.profile),
-    )
-    return all(not allowed or value in allowed for allowed, value in filters)
-
-
 def gaps(plans: Iterable[Plan], rows: Iterable[Registered], profiles: Mapping[str, Profile]) -> Iterator[Gap]:
     """What plans ask and meters cannot give, plan by plan."""
     registered = tuple(rows)
     for plan in plans:
-        asked = Counter(row.meter.profile for row in registered if asks(plan, row))
+        asked = Counter(row.meter.profile for row in registered if takes(plan, row))
         for quantity in plan.read:
             cannot = {name: n for name, n in asked.items() if profiles[name].find(quantity, plan.basis) is None}
             if cannot:
