@@ -66,7 +66,7 @@ def parse_toml(text: str, name: str) -> TomlFile:
         line = place.group(1) if place else str(text.count("\n") + 1)
         raise TomlProblem(f"{name}:{line}: not TOML: {error}") from error
     newest = data.get("format", FORMAT)
-    if newest != FORMAT:
+    if newest != FORMAT or newest is True:  # true equals 1
         raise TomlProblem(
             f"{name}:1: format: this file says {newest!r}; this version of chaobiao reads format {FORMAT}"
         )

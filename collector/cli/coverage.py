@@ -29,6 +29,6 @@ def gaps(plans: Iterable[Plan], rows: Iterable[Registered], profiles: Mapping[st
     for plan in plans:
         asked = Counter(row.meter.profile for row in registered if takes(plan, row))
         for quantity in plan.read:
-            cannot = {name: n for name, n in asked.items() if profiles[name].find(quantity, plan.basis) is None}
+            cannot = {name: n for name, n in asked.items() if not profiles[name].gives(quantity, plan.basis)}
             if cannot:
                 yield Gap(plan.name, quantity, plan.basis, asked.total(), cannot)

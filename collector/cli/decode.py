@@ -16,6 +16,7 @@ from collector.errors import UsageError
 from collector.words import mark, say
 from protocols.dialect import Decoded, Dialect
 from protocols.dialects import DIALECTS
+from protocols.errors import Refused
 from protocols.telegram import Garbage, Item
 
 _BETWEEN = re.compile(r"[\s:,;|-]+|0[xX]|\\x")
@@ -88,15 +89,20 @@ def _tell(protocol: str, dialect: Dialect, dump: bytes | str) -> bool:
 
 
 def shape(protocol: str, decoded: Decoded) -> dict[str, Any]:
-    """The JSON object of one frame (DESIGN §7)."""
+    """The JSON object of one frame (DESIGN §7). A device's "no" is a good frame, and its `error` says what it refuses."""
     event = decoded.event
     if isinstance(event, Garbage):
-        return no_frame(protocol, f"{event.error.code}: {event.error.detail}", event.data)
-    return no_frame(protocol, None, event.frame) | {
+        said = no_frame(protocol, f"{event.error.code}: {event.error.detail}", event.data)
+        return said | {"ok": isinstance(event.error, Refused)}
+    refused = event.detail.get("refused")
+    items = [_item(item) for item in decoded.items]
+    if not items and (asked := event.detail.get("id")):
+        items = [_item(Item(asked))]  # a question says what it is about
+    return no_frame(protocol, f"refused: {refused}" if refused else None, event.frame) | {
         "ok": True,
         "address": event.address,
         "function": f"{event.function:02X}",
-        "items": [_item(item) for item in decoded.items],
+        "items": items,
     }
 
 

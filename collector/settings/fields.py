@@ -52,7 +52,7 @@ def show(value: object) -> str:
 
 def _name(value: object) -> str:
     name = text(value, "village-1")
-    if not _NAME.fullmatch(name):
+    if not _NAME.fullmatch(name) or not name.isprintable():
         raise ValueError(f"{show(name)} is no name: 1 to 64 characters, without quotes, slashes or spaces at its ends")
     return name
 

@@ -1,0 +1,83 @@
+"""`init` and `check`: from nothing to a configuration that is good, and what is said when it is not."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.flow.commands import run
+from tests.rooms.configurations import SMALL
+
+
+def test_init_writes_files_that_check_finds_good(tmp_path: Path) -> None:
+    place = tmp_path / "etc" / "chaobiao"
+    done = run("init", place)
+    assert done.exit_code == 0, done.output
+    assert done.stdout.split() == [str(place / "collector.toml"), str(place / "meters.csv")]
+    checked = run("check", "-c", place / "collector.toml")
+    assert checked.exit_code == 0, checked.output
+    assert f"{place / 'meters.csv'}: good: 3 meters" in checked.output
+    assert "plan daily: 1 of 3 meters cannot give 1-0:1.8.0 (freeze): eastron_sdm630 1" in checked.output
+
+
+@pytest.mark.parametrize("there", ["collector.toml", "meters.csv"])
+def test_init_never_overwrites(tmp_path: Path, there: str) -> None:
+    (tmp_path / there).write_text("mine", "utf-8")
+    done = run("init", tmp_path)
+    assert done.exit_code == 2
+    assert done.stderr == f"{tmp_path / there}: there already; nothing was written\n"
+    assert [path.name for path in tmp_path.iterdir()] == [there]
+    assert (tmp_path / there).read_text("utf-8") == "mine"
+
+
+def test_check_opens_no_database(tmp_path: Path) -> None:
+    (tmp_path / "collector.toml").write_text(SMALL, "utf-8")
+    done = run("check", "-c", tmp_path / "collector.toml")
+    assert done.exit_code == 0
+    assert f"{tmp_path / 'meters.csv'}: not there yet" in done.stdout
+    assert [path.name for path in tmp_path.iterdir()] == ["collector.toml"]
+
+
+def test_check_says_every_mistake_of_the_configuration(tmp_path: Path) -> None:
+    file = tmp_path / "collector.toml"
+    file.write_text(SMALL.replace("dlt645", "dlt654").replace("\nat =", "\natt ="), "utf-8")
+    done = run("check", "-c", file)
+    assert done.exit_code == 2
+    assert done.stdout == ""
+    headline, *lines = done.stderr.splitlines()
+    assert headline == "3 mistakes:"  # the protocol, att, and therefore no timetable
+    assert [line.partition(": ")[0] for line in lines] == [f"{file}:9", f"{file}:19", f"{file}:23"]
+
+
+def test_check_says_every_mistake_of_the_registry(tmp_path: Path) -> None:
+    (tmp_path / "collector.toml").write_text(SMALL, "utf-8")
+    (tmp_path / "meters.csv").write_text("meter,profile,channel,address\nM1,x,y,1\n", "utf-8")
+    done = run("check", "-c", tmp_path / "collector.toml")
+    assert done.exit_code == 2
+    assert "meters.csv:2: meter M1: profile:" in done.stderr
+    assert "meters.csv:2: meter M1: channel:" in done.stderr
+
+
+def test_check_says_which_links_are_not_built_yet(tmp_path: Path) -> None:
+    file = tmp_path / "collector.toml"
+    file.write_text(SMALL.replace('"tcp://127.0.0.1:8021"', '"listen://0.0.0.0:9001"\nidentity = "4712"'), "utf-8")
+    done = run("check", "-c", file)
+    assert done.exit_code == 2
+    assert done.stderr.startswith(
+        f"{file}:8: channel.0.link: 'listen://0.0.0.0:9001': links of the kind listen:// come"
+    )
+
+
+def test_check_finds_a_site_profile_that_contradicts_itself(tmp_path: Path) -> None:
+    (tmp_path / "own").mkdir()
+    (tmp_path / "own" / "mine.toml").write_text('id = "mine"\n', "utf-8")
+    file = tmp_path / "collector.toml"
+    file.write_text('[site]\nprofiles_d = "own"\n' + SMALL.replace("format = 1\n", ""), "utf-8")
+    done = run("check", "-c", file)
+    assert done.exit_code == 2
+    assert "mine.toml:1: protocol: Field required" in done.stderr
+
+
+def test_check_without_a_configuration_is_wrong_usage() -> None:
+    done = run("check")
+    assert done.exit_code == 2
+    assert "Missing option '-c' / '--config'" in done.stderr
