@@ -25,6 +25,9 @@ LIMIT = 16 * 1024
 """Bytes that may wait to be taken; then the port is not read, and the driver drops what its own buffer cannot hold."""
 CHUNK = 4096
 
+PSEUDO_TERMINALS = range(136, 144)
+"""Major numbers of the Unix98 pty slaves (kernel: admin-guide/devices.txt)."""
+
 PARITIES = ("N", "E", "O", "M", "S")
 STOP_BITS = ("1", "1.5", "2")
 
@@ -55,6 +58,9 @@ class SerialSettings:
     bytesize: int = 8
     parity: str = "N"
     stopbits: str = "1"
+
+    def __str__(self) -> str:
+        return f"{self.baudrate} {self.bytesize}{self.parity}{self.stopbits}"
 
     @property
     def byte_s(self) -> float:
@@ -95,7 +101,8 @@ class SerialLink:
             port = opening.result()
         except OSError as error:
             reason = _reason(error)
-            raise self._error(reason, f"{_WORDS[reason]} ({error.strerror or error})") from error
+            words = f"it does not take {self._settings}" if error.errno == errno.EINVAL else _WORDS[reason]
+            raise self._error(reason, f"{words} ({error.strerror or error})") from error
         self._port, self._fd, self._lost, self._bell = port, port.fileno(), "", Bell(loop)
         self._buffer.clear()
         loop.add_reader(self._fd, self._readable)
@@ -192,13 +199,14 @@ class SerialLink:
 
 def _open_port(path: str, settings: SerialSettings) -> serial.Serial:
     """Runs in a thread. :raises OSError: pyserial's own errors are some."""
+    bits = SerialSettings(settings.baudrate) if _is_pseudo_terminal(path) else settings
     try:
         port = serial.Serial(
             path,
-            baudrate=settings.baudrate,
-            bytesize=settings.bytesize,
-            parity=settings.parity,
-            stopbits=float(settings.stopbits),
+            baudrate=bits.baudrate,
+            bytesize=bits.bytesize,
+            parity=bits.parity,
+            stopbits=float(bits.stopbits),
             timeout=0,
             exclusive=True,
         )
@@ -207,6 +215,14 @@ def _open_port(path: str, settings: SerialSettings) -> serial.Serial:
     # pyserial's lock keeps out who asks for it; this keeps out who does not (all but root).
     fcntl.ioctl(port.fileno(), termios.TIOCEXCL)
     return port
+
+
+def _is_pseudo_terminal(path: str) -> bool:
+    """It carries bytes, has no bits on a wire, and refuses to be told of a parity bit (glibc: EINVAL)."""
+    try:
+        return os.major(os.stat(path).st_rdev) in PSEUDO_TERMINALS  # noqa: PTH116 - not the path but its device is asked for
+    except OSError:
+        return False  # whoever opens it will say what is wrong
 
 
 def _close_port(port: serial.Serial) -> None:
@@ -224,8 +240,6 @@ def _close_late(opening: asyncio.Future[serial.Serial]) -> None:
 def _reason(error: OSError) -> str:
     """pyserial keeps the number of some errors and puts that of others into its text alone."""
     number = error.errno
-    if number is None and "exclusively lock" in str(error):
-        number = errno.EAGAIN
     if number is None and "Inappropriate ioctl" in str(error):
         number = errno.ENOTTY
     return _REASONS.get(number or 0, "port_failed")
