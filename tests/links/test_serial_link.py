@@ -17,11 +17,12 @@ from pymodbus.framer import FramerRTU
 
 from collector.acquisition.line import Errand, Line, Try
 from collector.acquisition.links import make_link
-from collector.acquisition.serial_link import SerialLink, SerialSettings
+from collector.acquisition.serial_link import SerialLink, byte_s
 from collector.acquisition.timing import Timing
 from collector.acquisition.visit import read_meter
 from collector.clock import DrivenClock
 from collector.errors import LinkError
+from collector.settings.link_url import SerialLine
 from protocols.dialect import Wanted
 from protocols.dialects import DIALECTS
 from protocols.profile import builtin_profiles
@@ -76,7 +77,7 @@ async def test_exact_value_of_a_meter_on_a_serial_line() -> None:
 
 async def test_the_port_gets_its_settings() -> None:
     with plugged_in(silent) as device:
-        link = SerialLink(device.path, SerialSettings(2400, 8, "E"))
+        link = SerialLink(device.path, SerialLine(2400, 8, "E"))
         await link.open(asyncio.get_running_loop().time() + 5)
         fd = os.open(device.path, os.O_RDWR | os.O_NOCTTY | os.O_NONBLOCK)
         speeds = termios.tcgetattr(fd)[4:6]
@@ -86,13 +87,12 @@ async def test_the_port_gets_its_settings() -> None:
 
 
 def test_one_byte_at_2400_8e1_takes_eleven_bits() -> None:
-    assert SerialSettings(2400, 8, "E").byte_s == pytest.approx(11 / 2400)
-    assert str(SerialSettings(2400, 8, "E")) == "2400 8E1"
+    assert byte_s(SerialLine(2400, 8, "E")) == pytest.approx(11 / 2400)
 
 
 async def test_a_request_takes_its_time_on_the_wire() -> None:
     with plugged_in(silent) as device:
-        link = SerialLink(device.path, SerialSettings(1200))
+        link = SerialLink(device.path, SerialLine(1200))
         loop = asyncio.get_running_loop()
         await link.open(loop.time() + 5)
         begun = loop.time()
