@@ -173,8 +173,9 @@ def each_meter(entry: MeterEntry) -> Iterator[MeterEntry]:
             for name, value in entry
             if isinstance(value, str) and "{n}" in value
         }
-        address = str(int(entry.address) + n).rjust(len(entry.address), "0")
-        yield entry.model_copy(update={**numbered, "address": numbered.get("address", address), "count": 1})
+        if "address" not in numbered:
+            numbered["address"] = str(int(entry.address) + n).rjust(len(entry.address), "0")
+        yield entry.model_copy(update={**numbered, "count": 1})
 
 
 def _document(which: str | Path) -> TomlFile:

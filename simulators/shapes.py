@@ -44,6 +44,7 @@ class Shape:
         return level + (self.burst if luck < self.chance else 0)
 
 
+# fmt: off - two halves of a day, twelve hours each
 _HOME = (
     120,
     110,
@@ -148,7 +149,33 @@ _PUMP = (
     0,
     0,
 )
-_LAMPS = (900, 900, 900, 900, 900, 900, 400, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 200, 900, 900, 900, 900, 900, 900)
+_LAMPS = (
+    900,
+    900,
+    900,
+    900,
+    900,
+    900,
+    400,
+    0,
+    0,
+    0,
+    0,
+    0,
+    0,
+    0,
+    0,
+    0,
+    0,
+    200,
+    900,
+    900,
+    900,
+    900,
+    900,
+    900,
+)
+# fmt: on
 
 SHAPES = {
     "household": Shape(_HOME, _HOME_OFF, noise=350, burst=1800, chance=10, tan=180),

@@ -1,0 +1,81 @@
+"""A line of DL/T 645 meters behind a port: silence for strangers, and what is sent in pieces is still one request."""
+
+import asyncio
+from pathlib import Path
+
+from tests.fleet.scenes import START, Caller, Hands, fleet
+from tests.fleet.test_dlt645_face import request
+
+VILLAGE = """
+[[line]]
+name = "village"
+protocol = "dlt645"
+
+[[meter]]
+meter = "house-{n}"
+line = "village"
+profile = "dlt645_2007_1p"
+address = "240300000100"
+count = 3
+register = "1000"
+"""
+TOTAL = bytes.fromhex("00000100")
+FIRST, STRANGER = "240300000100", "240300000999"
+
+
+async def ask(caller: Caller, address: str, identifier: bytes = TOTAL) -> bytes:
+    await caller.say(request(identifier, address))
+    preamble = int(address[-1]) % 5
+    head = await caller.hear(preamble + 10)
+    assert head[:preamble] == b"\xfe" * preamble
+    return head[preamble:] + await caller.hear(head[-1] + 2)
+
+
+async def test_all_meters_of_a_line_answer_one_by_one(tmp_path: Path) -> None:
+    hands = Hands()
+    async with fleet(tmp_path, VILLAGE, hands) as here, Caller(here.listening[0].url) as caller:
+        for member in here.members:
+            at = hands.turn(minutes=1)
+            answer = await ask(caller, member.entry.address)
+            value = int(bytes((byte - 0x33) % 256 for byte in answer[14:18])[::-1].hex())
+            held = member.meter.value("1-0:1.8.0", at)
+            assert held is not None
+            assert value == held // 10_000
+            assert here.truth.value(member.name, "1-0:1.8.0", "instant", at) == f"{value // 100}.{value % 100:02d}"
+
+
+async def test_nobody_answers_for_a_stranger(tmp_path: Path) -> None:
+    async with fleet(tmp_path, VILLAGE, Hands()) as here, Caller(here.listening[0].url) as caller:
+        await caller.say(request(TOTAL, STRANGER))
+        assert await caller.hears_nothing()
+        assert await ask(caller, FIRST)
+
+
+async def test_a_request_in_pieces_and_one_behind_noise(tmp_path: Path) -> None:
+    async with fleet(tmp_path, VILLAGE, Hands()) as here, Caller(here.listening[0].url) as caller:
+        whole = request(TOTAL, FIRST)
+        for byte in whole[:-1]:
+            await caller.say(bytes([byte]))
+        await caller.say(whole[-1:])
+        answer = await caller.hear(20)
+        await caller.say(b"\x68\x11\x22\xfe\xfe" + whole)
+        assert await caller.hear(20) == answer, "a false start is given up when the line falls silent"
+
+
+async def test_a_slow_meter_answers_late(tmp_path: Path) -> None:
+    scene = VILLAGE.replace('"dlt645"', '"dlt645"\nreply = "150ms"')
+    async with fleet(tmp_path, scene, Hands()) as here, Caller(here.listening[0].url) as caller:
+        loop = asyncio.get_running_loop()
+        begun = loop.time()
+        await ask(caller, FIRST)
+        assert loop.time() - begun >= 0.15
+        assert here.truth.value("house-01", "1-0:1.8.0", "instant", START)
+
+
+async def test_two_clients_share_one_line(tmp_path: Path) -> None:
+    async with (
+        fleet(tmp_path, VILLAGE, Hands()) as here,
+        Caller(here.listening[0].url) as one,
+        Caller(here.listening[0].url) as other,
+    ):
+        assert await ask(one, FIRST) == await ask(other, FIRST)
