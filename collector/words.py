@@ -3,6 +3,11 @@
 Only `cli` and `console` speak; other rooms return codes and parameters. The English sentence is the key; `{names}` in it are
 filled in after translation, so that another language may order them as it needs. Catalogues are compiled when the project is
 installed or its wheel is built (hatch_build.py); without one, English is spoken.
+
+New sentences, found by `say`, `say_n` and `mark`, are put into the catalogue by hand or by
+    pybabel extract -k say -k say_n:1,2 -k mark --no-location -o words.pot collector
+    pybabel update -D chaobiao -i words.pot -d collector/locale --no-fuzzy-matching
+A test finds those that are missing, and those that nobody speaks any more.
 """
 
 from __future__ import annotations

@@ -13,20 +13,20 @@ import errno
 import fcntl
 import os
 import termios
-from dataclasses import dataclass
 
 import serial
 
 from collector.acquisition.bell import Bell
 from collector.acquisition.outcome import rule
 from collector.errors import LinkError
+from collector.settings.link_url import SerialLine
 
 LIMIT = 16 * 1024
 """Bytes that may wait to be taken; then the port is not read, and the driver drops what its own buffer cannot hold."""
 CHUNK = 4096
 
-PARITIES = ("N", "E", "O", "M", "S")
-STOP_BITS = ("1", "1.5", "2")
+PSEUDO_TERMINALS = range(136, 144)
+"""Major numbers of the Unix98 pty slaves (kernel: admin-guide/devices.txt)."""
 
 _REASONS = {
     errno.ENOENT: "no_such_port",
@@ -47,28 +47,23 @@ _WORDS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class SerialSettings:
-    """As on the meter's plate: 2400 8E1."""
+def byte_s(line: SerialLine) -> float:
+    """How long one byte is on the wire: start bit, data, parity, stop bits."""
+    return (1 + line.bytesize + (line.parity != "N") + float(line.stopbits)) / line.baudrate
 
-    baudrate: int = 9600
-    bytesize: int = 8
-    parity: str = "N"
-    stopbits: str = "1"
 
-    @property
-    def byte_s(self) -> float:
-        """How long one byte is on the wire: start bit, data, parity, stop bits."""
-        return (1 + self.bytesize + (self.parity != "N") + float(self.stopbits)) / self.baudrate
+def _plate(line: SerialLine) -> str:
+    return f"{line.baudrate} {line.bytesize}{line.parity}{line.stopbits}"
 
 
 class SerialLink:
     """`serial:///dev/ttyUSB0?baudrate=2400&parity=E`."""
 
-    def __init__(self, path: str, settings: SerialSettings, *, name: str = "") -> None:
+    def __init__(self, path: str, line: SerialLine, *, name: str = "") -> None:
         self.name = name or f"serial://{path}"
         self._path = path
-        self._settings = settings
+        self._line = line
+        self._byte_s = byte_s(line)
         self._port: serial.Serial | None = None
         self._fd = -1
         self._buffer = bytearray()
@@ -82,7 +77,7 @@ class SerialLink:
                 return
             await self.close()
         loop = asyncio.get_running_loop()
-        opening = loop.run_in_executor(None, _open_port, self._path, self._settings)
+        opening = loop.run_in_executor(None, _open_port, self._path, self._line)
         try:
             await asyncio.wait({opening}, timeout=max(0.0, deadline - loop.time()))
         finally:
@@ -95,7 +90,8 @@ class SerialLink:
             port = opening.result()
         except OSError as error:
             reason = _reason(error)
-            raise self._error(reason, f"{_WORDS[reason]} ({error.strerror or error})") from error
+            words = f"it does not take {_plate(self._line)}" if error.errno == errno.EINVAL else _WORDS[reason]
+            raise self._error(reason, f"{words} ({error.strerror or error})") from error
         self._port, self._fd, self._lost, self._bell = port, port.fileno(), "", Bell(loop)
         self._buffer.clear()
         loop.add_reader(self._fd, self._readable)
@@ -112,7 +108,7 @@ class SerialLink:
             except OSError as error:
                 self._lose(error.strerror)
                 raise self._gone() from error
-        await asyncio.sleep(len(data) * self._settings.byte_s)
+        await asyncio.sleep(len(data) * self._byte_s)
 
     async def read(self, deadline: float) -> bytes:
         """See `Link`."""
@@ -190,15 +186,16 @@ class SerialLink:
         return LinkError(reason, rule(reason).owner, f"{self._path}: {detail}")
 
 
-def _open_port(path: str, settings: SerialSettings) -> serial.Serial:
+def _open_port(path: str, line: SerialLine) -> serial.Serial:
     """Runs in a thread. :raises OSError: pyserial's own errors are some."""
+    bits = SerialLine(line.baudrate) if _is_pseudo_terminal(path) else line
     try:
         port = serial.Serial(
             path,
-            baudrate=settings.baudrate,
-            bytesize=settings.bytesize,
-            parity=settings.parity,
-            stopbits=float(settings.stopbits),
+            baudrate=bits.baudrate,
+            bytesize=bits.bytesize,
+            parity=bits.parity,
+            stopbits=float(bits.stopbits),
             timeout=0,
             exclusive=True,
         )
@@ -207,6 +204,14 @@ def _open_port(path: str, settings: SerialSettings) -> serial.Serial:
     # pyserial's lock keeps out who asks for it; this keeps out who does not (all but root).
     fcntl.ioctl(port.fileno(), termios.TIOCEXCL)
     return port
+
+
+def _is_pseudo_terminal(path: str) -> bool:
+    """It carries bytes, has no bits on a wire, and refuses to be told of a parity bit (glibc: EINVAL)."""
+    try:
+        return os.major(os.stat(path).st_rdev) in PSEUDO_TERMINALS  # noqa: PTH116 - not the path but its device is asked for
+    except OSError:
+        return False  # whoever opens it will say what is wrong
 
 
 def _close_port(port: serial.Serial) -> None:
@@ -224,8 +229,6 @@ def _close_late(opening: asyncio.Future[serial.Serial]) -> None:
 def _reason(error: OSError) -> str:
     """pyserial keeps the number of some errors and puts that of others into its text alone."""
     number = error.errno
-    if number is None and "exclusively lock" in str(error):
-        number = errno.EAGAIN
     if number is None and "Inappropriate ioctl" in str(error):
         number = errno.ENOTTY
     return _REASONS.get(number or 0, "port_failed")

@@ -95,7 +95,10 @@ def _is_block(profile: Profile, register: Register) -> bool:
 def _read(item: Item, picture: str, payload: bytes | None) -> Item:
     if payload is None:
         return replace(item, reason="wrong_length")
-    read = pictures.read(pictures.parse(picture), payload)
+    how = pictures.parse(picture)
+    read = pictures.read(how, payload)
+    if how.stamped and read.time is None and not read.reason:
+        return replace(item, raw=payload, reason="impossible_time")
     return replace(item, raw=payload, value=read.value, time=read.time, reason=read.reason)
 
 

@@ -54,6 +54,7 @@ RELAY_COMMANDS = {
     0x3B: "end keeping supply",
 }
 """N1 of function 1CH; 1A and 1B seen in real frames, the rest unconfirmed."""
+RELAY_LENGTH = 16
 _WITH_IDENTIFIER = (READ, FOLLOW_UP, WRITE)
 IDENTIFIER_LENGTH = 4
 
@@ -69,6 +70,22 @@ def error_text(word: bytes) -> str:
         return "no error word"
     bits = [text for bit, text in enumerate(ERRORS) if word[0] >> bit & 1]
     return f"{', '.join(bits) or 'no bit set'} ({word.hex().upper()})"
+
+
+def relay_detail(data: bytes) -> dict[str, str]:
+    """What a relay command (1CH) says, each as the standard writes it; the password stands as it does on the wire."""
+    if len(data) != RELAY_LENGTH:
+        return {}
+    until = data[:9:-1].hex()
+    return {
+        "PA": data[:1].hex().upper(),
+        "P": data[1:4].hex().upper(),
+        "operator": data[7:3:-1].hex().upper(),
+        "N1": data[8:9].hex().upper(),
+        "N1_meaning": RELAY_COMMANDS.get(data[8], "unknown"),
+        "N2": data[9:10].hex().upper(),
+        "valid_until": "{}{}-{}{}-{}{} {}{}:{}{}:{}{}".format(*until),
+    }
 
 
 def identifier(frame: Frame) -> str | None:

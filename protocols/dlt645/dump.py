@@ -10,7 +10,7 @@ from protocols.dlt645.address import from_wire
 from protocols.dlt645.answers import ADDRESS
 from protocols.dlt645.controls import FOLLOW_UP, READ, READ_ADDRESS
 from protocols.dlt645.frame import Frame, Framer
-from protocols.dlt645.session import telegram
+from protocols.dlt645.session import address_objection, telegram
 from protocols.errors import UnexpectedBytes
 from protocols.telegram import Garbage, Item, Telegram
 
@@ -44,7 +44,9 @@ def _items(frame: Frame, said: Telegram) -> tuple[Item, ...]:
     if not frame.is_answer or frame.is_error:
         return ()
     if frame.function == READ_ADDRESS:
-        return (Item(ADDRESS, said.payload, value=from_wire(said.payload)),)
+        wrong = address_objection(frame)
+        told = from_wire(said.payload) if wrong is None else None
+        return (Item(ADDRESS, said.payload, value=told, reason=wrong.code if wrong else ""),)
     identifier = said.detail.get("id")
     if identifier is None or frame.function not in (READ, FOLLOW_UP):
         return ()

@@ -49,6 +49,11 @@ class Picture:
         """Bytes."""
         return sum(part.length for part in self.parts)
 
+    @property
+    def stamped(self) -> bool:
+        """The value has its stamp behind it."""
+        return len(self.parts) > 1
+
 
 @dataclass(frozen=True, slots=True)
 class Read:
@@ -92,7 +97,7 @@ def read(picture: Picture, data: bytes) -> Read:
     if value is None:
         return Read(reason="bad_digits")
     time = value if isinstance(value, datetime) else None
-    if len(picture.parts) == 2:
+    if picture.stamped:
         time = stamp(picture.parts[1].text, data[first.length :])
     return Read(_spelled(first, value) if isinstance(value, datetime) else value, time)
 

@@ -15,9 +15,11 @@ from protocols.dlt645.controls import (
     IDENTIFIER_LENGTH,
     READ,
     READ_ADDRESS,
+    RELAY,
     error_text,
     identifier,
     name_of,
+    relay_detail,
 )
 from protocols.dlt645.frame import FUNCTION, Frame, Framer, encode
 from protocols.errors import (
@@ -109,7 +111,7 @@ class Dlt645Session:
         if frame.is_error:
             return Refused(f"the meter refuses: {error_text(frame.data)}", data=raw, position=10)
         if request.function == READ_ADDRESS:
-            return _address_objection(frame)
+            return address_objection(frame)
         found = identifier(frame)
         if found is None:
             return WrongLength("the answer is too short for its identifier", data=raw, position=9)
@@ -124,7 +126,8 @@ class Dlt645Session:
         return None
 
 
-def _address_objection(frame: Frame) -> ProtocolError | None:
+def address_objection(frame: Frame) -> ProtocolError | None:
+    """What is wrong with the address that a read-address answer tells."""
     if len(frame.data) != LENGTH:
         return WrongLength("an address of another length than six bytes", data=frame.raw, position=9)
     if not VALID_BYTES.issuperset(frame.data):
@@ -135,7 +138,8 @@ def _address_objection(frame: Frame) -> ProtocolError | None:
 def telegram(frame: Frame) -> Telegram:
     """A frame in the words of every protocol: `payload` is what stands behind the identifier, without a follow-up's number.
 
-    `detail`: `id` the identifier, `seq` the follow-up's number, `err` and `refused` of an error answer.
+    `detail`: `name` of the function, `id` the identifier, `seq` the follow-up's number, `err` and `refused` of an error
+    answer, the fields of a relay command.
     """
     payload, address = frame.data, frame.address
     detail: dict[str, str] = {"name": name_of(frame.function)}
@@ -147,6 +151,8 @@ def telegram(frame: Frame) -> Telegram:
         if frame.function == FOLLOW_UP and payload:
             detail["seq"] = str(payload[-1])
             payload = payload[:-1]
+    elif frame.function == RELAY and not frame.is_answer:
+        detail |= relay_detail(payload)
     elif frame.function == READ_ADDRESS and address == ANYONE and len(payload) == LENGTH:
         address = from_wire(payload)
     return Telegram(address, frame.control, payload, frame.raw, more=frame.more, detail=detail)

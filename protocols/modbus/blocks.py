@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -31,7 +32,7 @@ def plan_blocks(profile: Profile, address: str, wanted: Sequence[Wanted]) -> tup
     """
     modbus = _modbus(profile)
     found = (profile.find(one.quantity, one.basis) for one in wanted)
-    spans = sorted({_span(profile, register.id, register.type, register.function) for register in found if register})
+    spans = sorted({_register_span(profile, register) for register in found if register})
     return tuple(
         Request(address, block[0].function, str(block[0].first), _end(block) - block[0].first, _ids(block))
         for block in _coalesce(spans, modbus)
@@ -73,7 +74,7 @@ def read_words(start: int, data: bytes) -> tuple[Item, ...]:
 def _read(register: Register, data: bytes, offset: int, word_order: str) -> Item:
     item = _item(register.id, register.type, data, offset, word_order)
     reason, value = item.reason, item.value
-    if item.raw.hex() in (pattern.lower().replace(" ", "") for pattern in register.invalid):
+    if item.raw.hex() in (pattern.lower() for pattern in register.invalid):
         reason, value = "invalid_value", None
     return Item(
         id=register.id,
@@ -120,6 +121,16 @@ def _end(block: Iterable[_Span]) -> int:
 
 def _ids(block: Sequence[_Span]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(span.id for span in block))
+
+
+def _register_span(profile: Profile, register: Register) -> _Span:
+    span = _span(profile, register.id, register.type, register.function)
+    for pattern in register.invalid:
+        if not re.fullmatch(rf"[0-9a-fA-F]{{{4 * (span.end - span.first)}}}", pattern):
+            raise ProfileError(
+                f"{profile.id}: {pattern!r} at {register.id} is no pattern in hex as long as {register.type}"
+            )
+    return span
 
 
 def _span(profile: Profile, id_: str, type_: str, function: int | None) -> _Span:

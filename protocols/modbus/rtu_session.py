@@ -61,7 +61,7 @@ class RtuSession:
         """Bytes arrived; what would overflow the buffer comes back as garbage."""
         flood = self._buffer.append(data)
         if flood:
-            self._flood += flood
+            self._flood = (self._flood + flood)[-self._buffer.limit :]
             self._examined = 0
             self._final = max(0, self._final - len(flood))
 
@@ -107,11 +107,11 @@ class RtuSession:
             if len(data) < length:
                 return None
             return self._spoil(data, BadChecksum(data=data[:length], position=length - 2))
+        if self._spoilt is not None:
+            return self._spoil(data, self._spoilt("what follows a broken frame", data=data))
         if len(data) >= 3 and data[:2] == self._head[:2]:
             error = WrongLength(f"byte count {data[2]}, the answer has {asked.size}", data=data, position=2)
             return self._spoil(data, error)
-        if self._spoilt is not None:
-            return self._spoil(data, self._spoilt("what follows a broken frame", data=data))
         return self._search(data, asked)
 
     def _search(self, data: bytes, asked: Asked) -> Event | None:
@@ -143,9 +143,9 @@ class RtuSession:
         return self._give_up(place, error)
 
     def _may_begin(self, data: bytes, place: int) -> bool:
-        """Whether the answer or a refusal may begin here, as far as the bytes go."""
-        start = data[place : place + 3]
-        return self._head.startswith(start) or start.startswith(self._no)
+        """Whether the answer, a refusal or the echo of our request may begin here, as far as the bytes go."""
+        start = data[place : place + len(self._request)]
+        return self._head.startswith(start[:3]) or start.startswith(self._no) or self._request.startswith(start)
 
     def _spoil(self, data: bytes, error: ProtocolError) -> Event:
         """A broken frame: it, and what follows without silence, is one piece of garbage, but for a new beginning."""

@@ -77,7 +77,7 @@ class TcpSession:
 
     def receive(self, data: bytes) -> None:
         """Bytes arrived; what would overflow the buffer comes back as garbage."""
-        self._flood += self._buffer.append(data)
+        self._flood = (self._flood + self._buffer.append(data))[-self._buffer.limit :]
 
     def idle(self) -> None:
         """The input has ended: an unfinished frame stays unfinished."""

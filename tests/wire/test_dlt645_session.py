@@ -16,7 +16,8 @@ from protocols.errors import (
     WrongIdentifier,
     WrongLength,
 )
-from protocols.telegram import Event, Garbage, NeedMore, Request, Telegram
+from protocols.telegram import Garbage, NeedMore, Request, Telegram
+from tests.wire.slices import Said, events, whole
 
 METER = "123456789012"
 FORWARD = Request(METER, 0x11, "00010000")
@@ -24,34 +25,24 @@ FORWARD = Request(METER, 0x11, "00010000")
 ANSWER = bytes.fromhex("FE FE 68 12 90 78 56 34 12 68 91 08 33 33 34 33 89 67 45 33 54 16")
 
 
-def events(session: Dlt645Session, *pieces: bytes) -> list[Event]:
+def said(session: Dlt645Session, *pieces: bytes) -> Said:
     """All that a session says to these bytes, silence at the end included."""
-    found: list[Event] = []
-    for piece in pieces:
-        session.receive(piece)
-        found += drained(session)
+    found = [event for piece in pieces for event in whole(session, piece)]
     session.idle()
-    return found + drained(session)
+    return found + events(session)
 
 
-def drained(session: Dlt645Session) -> list[Event]:
-    found: list[Event] = []
-    while not isinstance(event := session.next_event(), NeedMore):
-        found.append(event)
-    return found
-
-
-def answered(request: Request, *pieces: bytes) -> list[Event]:
+def answered(request: Request, *pieces: bytes) -> Said:
     session = Dlt645Session()
     session.send(request)
-    return events(session, *pieces)
+    return said(session, *pieces)
 
 
 def answer(address: str = METER, control: int = 0x91, data: str = "00 00 01 00 56 34 12 00") -> bytes:
     return encode(address, control, bytes.fromhex(data), preamble=b"")
 
 
-def error_of(event: Event) -> ProtocolError:
+def error_of(event: Garbage | Telegram) -> ProtocolError:
     assert isinstance(event, Garbage)
     return event.error
 
@@ -152,14 +143,14 @@ def test_a_refusal_says_so_in_its_code() -> None:
 
 
 def test_an_answer_that_nobody_asked_for() -> None:
-    (event,) = events(Dlt645Session(), ANSWER)
+    (event,) = said(Dlt645Session(), ANSWER)
     assert "nobody asked for" in str(error_of(event))
 
 
 def test_the_echo_is_passed_over_and_the_answer_behind_it_found() -> None:
     session = Dlt645Session()
     sent = session.send(FORWARD)
-    echo, found = events(session, sent, ANSWER)
+    echo, found = said(session, sent, ANSWER)
     assert isinstance(error_of(echo), UnexpectedBytes)
     assert isinstance(found, Telegram)
 

@@ -1,0 +1,52 @@
+"""What a channel's `link` may say, and what it may not (its grammar is tested with the settings)."""
+
+from __future__ import annotations
+
+import pytest
+
+from collector.acquisition.echo_link import EchoLink
+from collector.acquisition.links import make_link
+from collector.acquisition.serial_link import SerialLink
+from collector.acquisition.tcp_link import TcpLink
+from collector.errors import UsageError
+
+
+@pytest.mark.parametrize(
+    ("url", "kind", "name"),
+    [
+        ("tcp://192.0.2.10:502", TcpLink, "tcp://192.0.2.10:502"),
+        ("tcp://meter.example:8021/", TcpLink, "tcp://meter.example:8021"),
+        ("tcp://[::1]:502", TcpLink, "tcp://[::1]:502"),
+        ("serial:///dev/ttyUSB0?baudrate=2400&parity=E", SerialLink, "serial:///dev/ttyUSB0?baudrate=2400&parity=E"),
+        (
+            "serial:///dev/serial/by-id/usb-FTDI-if00-port0",
+            SerialLink,
+            "serial:///dev/serial/by-id/usb-FTDI-if00-port0",
+        ),
+    ],
+)
+def test_links_that_there_are(url: str, kind: type, name: str) -> None:
+    link = make_link(url)
+    assert isinstance(link, kind)
+    assert link.name == name
+    assert isinstance(make_link(url, echo=True), EchoLink)
+
+
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [
+        ("tpc://192.0.2.10:502", "did you mean"),
+        ("", "no link"),
+        ("tcp://192.0.2.10", "names no port"),
+        ("tcp://192.0.2.10:502?timeout=3", "no option 'timeout'"),
+        ("serial://dev/ttyUSB0", "names no device"),
+        ("serial:///dev/ttyUSB0?baud=2400", "no option 'baud'"),
+        ("listen://0.0.0.0:9001", "listen:// comes with a later version"),
+        ("rfc2217://192.0.2.10:4001", "rfc2217:// comes with a later version"),
+        ("mqtt-tunnel://192.0.2.10:1883/to?back=from", "mqtt-tunnel:// comes with a later version"),
+        ("mqtt://192.0.2.10:1883", "is a broker"),
+    ],
+)
+def test_links_that_there_are_not(url: str, said: str) -> None:
+    with pytest.raises(UsageError, match=said):
+        make_link(url)
