@@ -40,6 +40,11 @@ def choose(wanted: str | None, environment: Mapping[str, str]) -> str:
     return "en"
 
 
+def language() -> str:
+    """What is spoken."""
+    return _language.get()
+
+
 def languages() -> tuple[str, ...]:
     """English, and what has a compiled catalogue."""
     return ("en", *sorted(path.parent.parent.name for path in LOCALE.glob(f"*/LC_MESSAGES/{DOMAIN}.mo")))

@@ -23,6 +23,7 @@ COMMANDS: Mapping[str, str] = {
     "init": "collector.cli.init:init",
     "check": "collector.cli.check:check",
     "decode": "collector.cli.decode:decode",
+    "probe": "collector.cli.probe:probe",
 }
 """Name → where it is. A command is here when it does its work, not before."""
 

@@ -1,0 +1,174 @@
+"""`chaobiao probe`: read one device with no configuration at all."""
+
+from __future__ import annotations
+
+import asyncio
+import zoneinfo
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import click
+
+from collector.acquisition.timing import Timing
+from collector.cli import shapes
+from collector.cli.command import Command, Option, json_option
+from collector.cli.failures import FAILED
+from collector.cli.tables import local_text, quantity_name, show_table
+from collector.clock import SystemClock
+from collector.errors import UsageError
+from collector.jobs.probe import Probe, Probed, Said
+from collector.settings.durations import parse_duration
+from collector.settings.link_url import parse_link
+from collector.settings.protocol_names import WAYS
+from collector.settings.spelling import did_you_mean
+from collector.words import mark, say
+from protocols.catalogue import describe
+from protocols.dialect import Dialect
+from protocols.dialects import DIALECTS
+from protocols.obis import Obis
+from protocols.profile import Profile, builtin_profiles, load_profile
+from storage.days import from_local, utc_text
+
+
+@click.command(
+    cls=Command,
+    example="chaobiao probe tcp://192.0.2.10:502 --protocol modbus-tcp --address 1 --profile eastron_sdm630",
+    help=mark(
+        "Read one device with no configuration: all that a profile has, or without one what is usual in the protocol. "
+        "Nothing is stored. Exit status 1 if the device gave nothing, or not all that its profile has."
+    ),
+)
+@click.argument("url", metavar="URL")
+@click.option("--protocol", cls=Option, required=True, metavar="P", help=mark("The protocol that is spoken."))
+@click.option(
+    "--address", cls=Option, required=True, metavar="A", help=mark("The device's address, or the protocol's wildcard.")
+)
+@click.option("--profile", cls=Option, metavar="NAME", help=mark("A built-in profile, or a profile file."))
+@click.option(
+    "--timeout", cls=Option, default="1s", show_default=True, metavar="T", help=mark("How long to wait for an answer.")
+)
+@click.option(
+    "--retries", cls=Option, default=2, show_default=True, type=click.IntRange(0, 10), help=mark("After the first try.")
+)
+@click.option(
+    "--zone", cls=Option, default="Asia/Shanghai", show_default=True, help=mark("The zone of the device's clock.")
+)
+@json_option
+def probe(
+    url: str, protocol: str, address: str, profile: str | None, timeout: str, retries: int, zone: str, as_json: bool
+) -> None:
+    """Ask, and print what was said."""
+    dialect = _dialect(url, protocol)
+    chosen = _profile(profile, dialect) if profile else None
+    timing = Timing(timeout_s=_timeout(timeout).total_seconds(), retries=retries, gap_s=dialect.gap_ms / 1000)
+    asked = Probe(url, dialect, address, timing, SystemClock(), _zone(zone))
+    probed = asyncio.run(asked.with_profile(chosen) if chosen else asked.without_profile())
+    if as_json:
+        for shape in _shapes(probed, asked.zone):
+            click.echo(shapes.one_line(shape))
+    elif not probed.nothing:
+        _show(probed, asked.zone)
+    _complain(probed, dialect, with_profile=chosen is not None)
+
+
+def _dialect(url: str, protocol: str) -> Dialect:
+    if protocol not in DIALECTS:
+        says = say('"{protocol}" is no protocol that can be asked', protocol=protocol)
+        raise UsageError(f"{says}{did_you_mean(protocol, DIALECTS)}: {', '.join(DIALECTS)}")
+    try:
+        scheme = parse_link(url).scheme
+    except ValueError as error:
+        raise UsageError(str(error)) from error
+    if scheme not in WAYS[protocol].schemes:
+        raise UsageError(say("{protocol} cannot go over {scheme}://", protocol=protocol, scheme=scheme))
+    return DIALECTS[protocol]
+
+
+def _profile(name: str, dialect: Dialect) -> Profile:
+    known = builtin_profiles()
+    if name in known:
+        found = known[name]
+    elif name.endswith(".toml"):
+        found = load_profile(Path(name))
+    else:
+        says = say('there is no profile "{name}"', name=name)
+        raise UsageError(f"{says}{did_you_mean(name, known)}: {', '.join(known)}")
+    if found.protocol != dialect.family:
+        says = "the profile {name} is read by {family}, not by {protocol}"
+        raise UsageError(say(says, name=found.id, family=found.protocol, protocol=dialect.name))
+    return found
+
+
+def _timeout(text: str) -> timedelta:
+    try:
+        found = parse_duration(text)
+    except ValueError as error:
+        raise UsageError(f"--timeout: {error}") from error
+    if not timedelta(milliseconds=10) <= found <= timedelta(minutes=5):
+        raise UsageError(f"--timeout: {text}: 10ms – 5m")
+    return found
+
+
+def _zone(name: str) -> ZoneInfo:
+    try:
+        return ZoneInfo(name)
+    except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError):
+        raise UsageError(f"--zone: {name!r}{did_you_mean(name, zoneinfo.available_timezones())}") from None
+
+
+def _shapes(probed: Probed, zone: ZoneInfo) -> Iterator[shapes.Shape]:
+    for reading in probed.readings:
+        yield shapes.raw_reading(reading, "")
+    for said in probed.said:
+        yield _said(said, probed.address, zone)
+
+
+def _said(said: Said, address: str, zone: ZoneInfo) -> shapes.Shape:
+    """A reading's keys for what the protocol's own table says; what is no reading has `quantity` null, and its `id`."""
+    item = said.item
+    kind = describe(Obis.parse(item.quantity)).kind if item.quantity else None
+    stamp = said.received_at if item.time is None else from_local(item.time, zone)
+    return {
+        "meter": address,
+        "point": None,
+        "quantity": item.quantity,
+        "time": utc_text(stamp),
+        "basis": item.basis or "instant",
+        "value": None if item.value is None else item.value if isinstance(item.value, str) else f"{item.value:f}",
+        "unit": item.unit,
+        "kind": None if kind is None else str(kind),
+        "quality": "raw",
+        "source": "poll",
+        "revision": 0,
+        "received_at": utc_text(said.received_at),
+    } | ({} if item.quantity else {"id": item.id})
+
+
+def _show(probed: Probed, zone: ZoneInfo) -> None:
+    def row(shape: shapes.Shape) -> tuple[str | None, ...]:
+        code = shape["quantity"]
+        name = quantity_name(code) if code else ""
+        stamp = local_text(datetime.fromisoformat(shape["time"]), zone)
+        return (code or shape["id"], name, shape["basis"], shape["value"], shape["unit"], stamp)
+
+    headings = (say("quantity"), say("name"), say("basis"), say("value"), say("unit"), say("time"))
+    show_table(headings, map(row, _shapes(probed, zone)), numbers=(3,))
+
+
+def _complain(probed: Probed, dialect: Dialect, *, with_profile: bool) -> None:
+    """What did not come, on standard error. A meter that lacks what is only usual has not failed."""
+    why: dict[str, dict[str, None]] = {}
+    for failed in probed.failed:
+        why.setdefault(f"{failed.reason}: {failed.detail}", {}).update(dict.fromkeys(failed.ids))
+    for reject in probed.rejects:
+        why.setdefault(f"{reject.reason}: {reject.detail}", {})[reject.id] = None
+    for reason, ids in why.items():
+        click.echo(f"{', '.join(ids)}: {reason}" if ids else reason, err=True)
+    if not with_profile and not dialect.usual(probed.address):
+        click.echo(say("{protocol} has no usual quantities: name a --profile", protocol=dialect.name), err=True)
+    if probed.nothing and not why:
+        click.echo(say("{address} gave nothing", address=probed.address), err=True)
+    if probed.nothing or (with_profile and why):
+        click.get_current_context().exit(FAILED)

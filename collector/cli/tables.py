@@ -1,0 +1,42 @@
+"""Tables for people; the door to rich. In a pipe they are as wide as they need, so that `grep` finds whole lines."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from collector import words
+from protocols.catalogue import describe
+from protocols.obis import Obis
+
+WIDEST = 1000
+
+
+def show_table(headings: Sequence[str], rows: Iterable[Sequence[object]], *, numbers: Iterable[int] = ()) -> None:
+    """Print a table; columns in `numbers` stand to the right. None is an empty cell; nothing in a cell is markup."""
+    right = frozenset(numbers)
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
+    for place, heading in enumerate(headings):
+        table.add_column(Text(heading), justify="right" if place in right else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*(Text("" if cell is None else str(cell)) for cell in row))
+    width = None if sys.stdout.isatty() else WIDEST
+    Console(file=sys.stdout, width=width, highlight=False).print(table)
+
+
+def local_text(instant: datetime, zone: ZoneInfo) -> str:
+    """An instant as people of this zone read it, to the second."""
+    return f"{instant.astimezone(zone):%Y-%m-%d %H:%M:%S}"
+
+
+def quantity_name(code: str) -> str:
+    """A quantity's name in the chosen language."""
+    entry = describe(Obis.parse(code))
+    return entry.chinese if words.language().startswith("zh") else entry.english

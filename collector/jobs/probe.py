@@ -1,0 +1,117 @@
+"""Read one device by hand, with no configuration and no ledger: what is there, and does it answer?
+
+With a profile, all that the profile has, as readings. Without one, what is usual in the protocol, in the protocol's words; and
+of a Modbus TCP device, where no register means the same in two makes, what it says it is (function 43).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+from collector.acquisition.identify import identify
+from collector.acquisition.line import Line
+from collector.acquisition.links import make_link
+from collector.acquisition.timing import Timing
+from collector.acquisition.visit import Failed, Visit, ask_unknown, read_meter
+from collector.clock import Clock
+from collector.normalise.translate import Rejected, translate
+from collector.settings.link_url import parse_link
+from protocols.dialect import Dialect, Wanted
+from protocols.profile import Profile
+from protocols.telegram import Item
+from storage.records import Reading, Source
+from storage.registry import Meter
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """Something that is no reading, and the instant it was said."""
+
+    item: Item
+    received_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Probed:
+    """What a device said. `address`: its own, where the one asked was a wildcard."""
+
+    address: str
+    readings: tuple[Reading, ...] = ()
+    said: tuple[Said, ...] = ()
+    rejects: tuple[Rejected, ...] = ()
+    failed: tuple[Failed, ...] = ()
+
+    @property
+    def nothing(self) -> bool:
+        """The device gave nothing at all."""
+        return not self.readings and not self.said
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """One device and how to reach it."""
+
+    url: str
+    dialect: Dialect
+    address: str
+    timing: Timing
+    clock: Clock
+    zone: ZoneInfo
+
+    async def with_profile(self, profile: Profile) -> Probed:
+        """All that the profile has: instant values, and the latest copy of what the meter keeps by itself."""
+        wanted = tuple(dict.fromkeys(Wanted(one.quantity, one.basis) for one in profile.registers))
+        line = Line(make_link(self.url), self.clock)
+        try:
+            visit = await read_meter(line, self.dialect, profile, self._meter(profile.id), wanted, self.timing)
+        finally:
+            await line.close()
+        address = self._own_address(visit)
+        readings: list[Reading] = []
+        rejects: list[Rejected] = []
+        for received_at, items in visit.arrivals():
+            made = translate(
+                items,
+                profile=profile,
+                meter=Meter(address, profile.id, "", address),
+                zone=self.zone,
+                source=Source.POLL,
+                received_at=received_at,
+            )
+            readings += made.readings
+            rejects += made.rejects
+        return Probed(address, tuple(readings), rejects=tuple(rejects), failed=visit.failed)
+
+    async def without_profile(self) -> Probed:
+        """What is usual in the protocol; where nothing is, what the device says it is."""
+        requests = self.dialect.usual(self.address)
+        if not requests:
+            return await self._identified()
+        line = Line(make_link(self.url), self.clock)
+        try:
+            visit = await ask_unknown(line, self.dialect, requests, self.timing, self._meter(""))
+        finally:
+            await line.close()
+        said = tuple(Said(item, at) for at, items in visit.arrivals() for item in items)
+        return Probed(self._own_address(visit), said=said, failed=visit.failed)
+
+    async def _identified(self) -> Probed:
+        if self.dialect.name != "modbus-tcp":  # the library that asks speaks TCP to a socket of its own
+            return Probed(self.address)
+        link = parse_link(self.url)
+        found = await identify(link.host, link.port, int(self.address), timeout_s=self.timing.timeout_s)
+        at = self.clock.now()
+        texts = {"vendor": found.vendor, "product": found.product, "revision": found.revision}
+        said = tuple(Said(Item(id_, value=text), at) for id_, text in texts.items() if text)
+        return Probed(self.address, said=said)
+
+    def _meter(self, profile: str) -> Meter:
+        return Meter(self.address, profile, "", self.address)
+
+    def _own_address(self, visit: Visit) -> str:
+        """A wildcard is nobody's address; the answer says whose it is."""
+        if self.address.isdecimal() or not visit.answered:
+            return self.address
+        return visit.answered[0].exchange.telegrams[0].address

@@ -1,0 +1,130 @@
+"""`probe`: one device, no configuration. The devices are other people's (tests/peers)."""
+
+import json
+from collections.abc import Iterator
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from tests.flow.commands import run
+from tests.links.peers import dlt645_meter, pymodbustcp_server
+from tests.links.test_modbus_tcp_peer import words
+
+KEYS = [
+    "meter",
+    "point",
+    "quantity",
+    "time",
+    "basis",
+    "value",
+    "unit",
+    "kind",
+    "quality",
+    "source",
+    "revision",
+    "received_at",
+]
+
+
+@pytest.fixture
+def modbus() -> Iterator[tuple[object, ...]]:
+    """How to ask an SDM630, but for the profile."""
+    identity = ("Eastron", "SDM630", "1.7")
+    with pymodbustcp_server(input_={0: words(231.5), 72: [*words(1234.5), *words(0.5)]}, identity=identity) as port:
+        yield ("probe", f"tcp://127.0.0.1:{port}", "--protocol", "modbus-tcp", "--address", "1", "--timeout", "10s")
+
+
+@pytest.fixture
+def dlt645() -> Iterator[str]:
+    """Where a DL/T 645 meter listens."""
+    with dlt645_meter("000000000161", energy={"00010000": 1234.56}, variable={"02010100": 231.5}) as port:
+        yield f"tcp://127.0.0.1:{port}"
+
+
+def lines(*args: object, status: int = 0) -> dict[str, dict[str, Any]]:
+    """What was said, by quantity or id."""
+    done = run(*args, "--json")
+    assert done.exit_code == status, done.output
+    found = [json.loads(line) for line in done.stdout.splitlines()]
+    return {one["quantity"] or one["id"]: one for one in found}
+
+
+def test_with_a_profile_a_device_gives_exact_readings(modbus: tuple[object, ...]) -> None:
+    found = lines(*modbus, "--profile", "eastron_sdm630")
+    energy = found["1-0:1.8.0"]
+    assert list(energy) == KEYS
+    del energy["time"], energy["received_at"]
+    assert energy == {
+        "meter": "1", "point": None, "quantity": "1-0:1.8.0", "basis": "instant", "value": "1234.50", "unit": "kWh",
+        "kind": "register", "quality": "raw", "source": "poll", "revision": 0,
+    }  # fmt: skip
+    assert Decimal(found["1-0:32.7.0"]["value"]) == Decimal("231.5")
+
+
+def test_without_a_profile_a_modbus_device_says_what_it_is(modbus: tuple[object, ...]) -> None:
+    found = lines(*modbus)
+    assert {id_: one["value"] for id_, one in found.items()} == {
+        "vendor": "Eastron",
+        "product": "SDM630",
+        "revision": "1.7",
+    }
+    assert "name a --profile" in run(*modbus).stderr
+
+
+def test_without_a_profile_a_dlt645_meter_gives_what_is_usual(dlt645: str) -> None:
+    found = lines("probe", dlt645, "--protocol", "dlt645", "--address", "000000000161", "--timeout", "10s")
+    assert (found["1-0:1.8.0"]["meter"], found["1-0:1.8.0"]["value"]) == ("000000000161", "1234.56")
+    assert list(found["1-0:1.8.0"]) == KEYS
+    combined = found["00000000"]
+    assert (combined["quantity"], combined["id"], list(combined)) == (None, "00000000", [*KEYS, "id"])
+
+
+def test_a_table_for_people_in_their_language(dlt645: str) -> None:
+    asked = ("probe", dlt645, "--protocol", "dlt645", "--address", "161", "--timeout", "10s")
+    assert "import active energy total" in run(*asked).stdout
+    assert "正向有功电能总" in run(*asked, language="zh").stdout
+
+
+def test_what_a_profile_has_and_the_meter_has_not_is_status_1(dlt645: str) -> None:
+    done = run(
+        "probe", dlt645, "--protocol", "dlt645", "--address", "161", "--profile", "dlt645_2007_1p", "--timeout", "10s"
+    )
+    assert done.exit_code == 1
+    assert "1234.56" in done.stdout
+    assert "refused: the meter refuses" in done.stderr
+
+
+def test_nobody_there_is_status_1() -> None:
+    done = run("probe", "tcp://127.0.0.1:1", "--protocol", "dlt645", "--address", "161")
+    assert done.exit_code == 1
+    assert done.stdout == ""
+    assert "connection_refused: 127.0.0.1:1" in done.stderr
+    assert done.stderr.count("\n") == 1, "said once, not for every quantity"
+
+
+HERE = "tcp://127.0.0.1:1"
+
+
+@pytest.mark.parametrize(
+    ("url", "protocol", "address", "more", "says"),
+    [
+        (HERE, "dlt654", "1", (), '"dlt654" is no protocol that can be asked; did you mean "dlt645"?'),
+        ("udp://127.0.0.1:1", "dlt645", "1", (), "is no link"),
+        ("tcp://127.0.0.1", "dlt645", "1", (), "names no port"),
+        ("mqtt://127.0.0.1", "dlt645", "1", (), "dlt645 cannot go over mqtt://"),
+        ("listen://0.0.0.0:9", "dlt645", "1", (), "come with a later version"),
+        (HERE, "dlt645", "1x", (), "1x"),
+        (HERE, "modbus-tcp", "300", (), "300"),
+        (HERE, "dlt645", "1", ("--profile", "eastron_sdm63"), 'did you mean "eastron_sdm630"?'),
+        (HERE, "dlt645", "1", ("--profile", "eastron_sdm630"), "is read by modbus, not by dlt645"),
+        (HERE, "dlt645", "1", ("--profile", "none.toml"), "none.toml: No such file"),
+        (HERE, "dlt645", "1", ("--timeout", "1"), "--timeout: '1' is no duration"),
+        (HERE, "dlt645", "1", ("--timeout", "1h"), "--timeout: 1h"),
+        (HERE, "dlt645", "1", ("--zone", "Asia/Shangai"), 'did you mean "Asia/Shanghai"?'),
+    ],
+)  # fmt: skip
+def test_wrong_usage_is_status_2(url: str, protocol: str, address: str, more: tuple[str, ...], says: str) -> None:
+    done = run("probe", url, "--protocol", protocol, "--address", address, *more)
+    assert done.exit_code == 2, done.output
+    assert says in done.stderr
