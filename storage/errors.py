@@ -5,6 +5,7 @@ StorageError                 the root
 ├── DatabaseUnusable         cannot be opened, is none, or is of another schema; names the path or URL (without password)
 ├── DatabaseBusy             held by another process for longer than we wait
 ├── RegistryRefused          a registry change that contradicts what is there
+├── VerdictRefused           a verdict out of order, or on a value that was never read
 └── DeliveryRefused          a delivery out of sequence, or one that differs from what was handed over before
 """
 
@@ -29,6 +30,10 @@ class DatabaseBusy(StorageError):
 
 class RegistryRefused(StorageError):
     """The registry contradicts itself."""
+
+
+class VerdictRefused(StorageError):
+    """The verdict does not follow the one before it."""
 
 
 class DeliveryRefused(StorageError):
