@@ -5,24 +5,25 @@ import tomllib
 from contextlib import suppress
 from datetime import UTC, datetime
 from decimal import Decimal
+from pathlib import Path
 from time import perf_counter
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from protocols.errors import BadPayload, ProfileError
+from protocols.json_path import MISSING, follow, parse_path
 from protocols.payload import MOST_BYTES, Message, address_in, read_message
-from protocols.profile import Profile, builtin_profiles
+from protocols.profile import Profile, Vector, builtin_profiles, load_profile
 from protocols.telegram import Item
 
 METER = builtin_profiles()["json_meter"]
 AT = "2026-03-14T00:15:00+08:00"
 AT_UTC = datetime(2026, 3, 13, 16, 15, tzinfo=UTC)
 
-GATEWAY = Profile.model_validate(
-    tomllib.loads(
-        """
+GATEWAY_TOML = """
 id = "gateway"
 protocol = "mqtt-json"
 maker = "x"
@@ -43,8 +44,7 @@ id = "data.1.u"
 quantity = "1-0:32.7.0"
 type = "decimal"
 """
-    )
-)
+GATEWAY = Profile.model_validate(tomllib.loads(GATEWAY_TOML))
 
 
 def said(**fields: object) -> bytes:
@@ -247,6 +247,68 @@ def test_a_count_that_is_no_instant(ts: str) -> None:
 def test_a_profile_of_another_family_reads_no_messages() -> None:
     with pytest.raises(ProfileError, match="not one for JSON"):
         read_message(builtin_profiles()["dlt645_2007_1p"], said())
+
+
+MESSAGES = [(profile, vector) for profile in builtin_profiles().values() if profile.json_ for vector in profile.vector]
+
+
+@pytest.mark.parametrize(("profile", "vector"), MESSAGES)
+def test_the_messages_of_the_profiles(profile: Profile, vector: Vector) -> None:
+    assert isinstance(vector.answer, str)
+    message = read_message(profile, bytes.fromhex(vector.answer))
+    found = {(item.quantity, item.basis): item for item in message.items}
+    assert len(found) == len(vector.readings)
+    for expected in vector.readings:
+        item = found[expected.quantity, expected.basis]
+        assert (item.value, item.reason) == (expected.value, expected.reason)
+        assert expected.time is None or item.time == datetime.fromisoformat(expected.time)
+
+
+def test_there_are_messages_to_replay() -> None:
+    assert len(MESSAGES) >= 2
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "complaint"),
+    [
+        ('time = "head.ts"', 'time = "head..ts"', r"json\.time: 'head\.\.ts' is no dotted path"),
+        ('time = "head.ts"', "", r"json\.time: Field required"),
+        ('"plant/+/<address>/up"', '"plant/#"', r"json\.topic: String should match"),
+        ('"plant/+/<address>/up"', '"<address>/<address>"', r"json\.topic: String should match"),
+        ('"epoch_ms"', '"seconds"', r"json\.time_is: Input should be 'rfc3339', 'epoch_s' or 'epoch_ms'"),
+        ('id = "data.1.u"', 'id = "data[1].u "', r"x\.toml:18: register\.1\.id: .* is no dotted path"),
+        ('type = "decimal"\nscale', 'type = "float32"\nscale', r"x\.toml:15: register\.0\.type: .* of type decimal"),
+        ("[json]", "[modbus]", r"modbus\.topic"),
+    ],
+)
+def test_a_profile_that_says_it_wrong_is_told_where(tmp_path: Path, old: str, new: str, complaint: str) -> None:
+    path = tmp_path / "x.toml"
+    path.write_text(GATEWAY_TOML.replace(old, new), encoding="utf-8")
+    with pytest.raises(ProfileError, match=complaint):
+        load_profile(path)
+
+
+def test_a_json_profile_has_its_table_and_others_have_none() -> None:
+    data = tomllib.loads(GATEWAY_TOML)
+    with pytest.raises(ValidationError, match=r"has a \[json\] table"):
+        Profile.model_validate({key: value for key, value in data.items() if key != "json"})
+    with pytest.raises(ValidationError, match=r"has a \[json\] table"):
+        Profile.model_validate(data | {"protocol": "dlt645"})
+
+
+@pytest.mark.parametrize("path", ["", ".", "a.", ".a", "a..b", 'a."b', 'a"b"', "a b", '""'])
+def test_what_is_no_path(path: str) -> None:
+    with pytest.raises(ProfileError, match="no dotted path"):
+        parse_path(path)
+
+
+def test_paths_are_followed_as_far_as_the_message_goes() -> None:
+    message = {"a": [{"b.c": 1}, None], "0": {"1": 2}}
+    assert follow(message, 'a.0."b.c"') == 1
+    assert follow(message, "a.1") is None
+    assert follow(message, "0.1") == 2
+    for path in ("b", "a.2", "a.-1", "a.x", 'a.0."b.c".d', "a.²"):
+        assert follow(message, path) is MISSING
 
 
 @given(st.binary(max_size=200) | st.text(alphabet='{}[]":,0123456789.eE-"\\ntime values', max_size=100).map(str.encode))
