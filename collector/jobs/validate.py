@@ -13,11 +13,16 @@ from dataclasses import dataclass, field
 
 from collector.clock import Clock
 from collector.vee.judge import Ruleset, judge
+from storage.errors import VerdictRefused
 from storage.ledger.port import Ledger
 from storage.records import Quality
 
 PORTION = 5_000
 """Readings judged in one transaction: half a second of work, some MB."""
+
+
+TRIES = 20
+"""How often another process may come between before we say so."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,12 +37,19 @@ class Judgement:
 
 async def validate(ledger: Ledger, ruleset: Ruleset, clock: Clock, *, portion: int = PORTION) -> Judgement:
     """Give every reading without a verdict one."""
-    verified = suspect = 0
+    verified = suspect = refused = 0
     by_rule: Counter[str] = Counter()
     while series := await ledger.unjudged(limit=portion):
         made_at = clock.now()
         revisions = [revision for one in series for revision in judge(one, ruleset, made_at=made_at)]
-        await ledger.judge(revisions)
+        try:
+            await ledger.judge(revisions)
+        except VerdictRefused:
+            # Another process judged some of these, or a conflict came, between reading and judging: look again.
+            refused += 1
+            if refused == TRIES:
+                raise
+            continue
         for revision in revisions:
             if revision.quality is Quality.VERIFIED:
                 verified += 1

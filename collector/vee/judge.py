@@ -83,14 +83,16 @@ def _verdicts(series: Series, ruleset: Ruleset, made_at: datetime) -> Iterator[R
 
 
 def _last_good(series: Series) -> Good | None:
-    """The released value before the first to be judged, or the start reading; never one from before the installation."""
+    """What the first value is compared with: the released value before it, unless a start reading is younger than that.
+
+    A start reading says nothing of values from before the installation. Without one, the register simply goes on.
+    """
     installation = series.registered.installation
     before = series.judge_from - 1
-    if before >= 0 and series.times[before] >= installation.start:
-        return Good(series.times[before], series.values[before], series.resolutions[before])
+    last = None if before < 0 else Good(series.times[before], series.values[before], series.resolutions[before])
     start = installation.start_readings.get(series.quantity)
-    if start is None or (
-        len(series.times) > series.judge_from and series.times[series.judge_from] < installation.start
-    ):
-        return None
+    if start is None or (last is not None and last.time >= installation.start):
+        return last
+    if len(series.times) > series.judge_from and series.times[series.judge_from] < installation.start:
+        return last
     return Good(installation.start, start, resolution=1, origin="start_reading")

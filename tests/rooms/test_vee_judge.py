@@ -66,9 +66,14 @@ def test_the_first_value_is_compared_with_the_start_reading() -> None:
     assert wrong.findings[0].evidence["last_origin"] == "start_reading"
 
 
-def test_nothing_is_compared_across_an_installation() -> None:
-    there = registered(un_v=220 * MILLION, imax_a=60 * MILLION, start=START + HOUR)
+def test_a_start_reading_stands_before_what_was_read_elsewhere() -> None:
+    there = registered(un_v=220 * MILLION, imax_a=60 * MILLION, start=START + HOUR, start_readings={"1-0:1.8.0": 0})
     assert verdicts(hourly([5_000, 10], judge_from=1, there=there)) == ["ok"]
+
+
+def test_without_a_start_reading_the_register_goes_on() -> None:
+    there = registered(start=START + HOUR)
+    assert verdicts(hourly([5_000, 10], judge_from=1, there=there)) == ["register_decreased"]
 
 
 def test_a_start_reading_says_nothing_of_what_was_before() -> None:
