@@ -50,6 +50,7 @@ class Quarantine:
         self._until = float("-inf")
         self._silence_s = 0.0
         self._patience_s = LEAST_PATIENCE_S
+        self._restless = False  # given up while it was talking: its silence must be heard, however long ago that was
 
     def answered(self, at: float, timing: Timing) -> None:
         """Only the line's turn-round is left to be kept."""
@@ -64,7 +65,7 @@ class Quarantine:
     async def settle(self, link: Link, timing: Timing) -> Settled:
         """See `Guard`. What has been lying in the link since the last exchange is read too, and breaks the silence."""
         loop = asyncio.get_running_loop()
-        quiet_since = self._until
+        quiet_since = max(self._until, loop.time()) if self._restless else self._until
         silence_s = self._silence_s
         give_up = max(self._until, loop.time()) + silence_s + self._patience_s
         drained = 0
@@ -72,5 +73,7 @@ class Quarantine:
             drained += len(data)
             quiet_since, silence_s = max(loop.time(), self._until), max(silence_s, timing.gap_s)
             if loop.time() >= give_up:
+                self._restless = True
                 return Settled(silent=False, drained=drained)
+        self._restless = False
         return Settled(silent=True, drained=drained)

@@ -131,7 +131,7 @@ def _item(meaning: Meaning, data: bytes) -> Item:
         value=value,
         unit=meaning.unit,
         quantity=meaning.quantity,
-        time=read.time if meaning.picture.stamped else None,  # a clock's reading is a value, and no stamp of one
+        time=read.time,
         reason=read.reason,
         basis=meaning.basis,
     )

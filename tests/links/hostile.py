@@ -8,6 +8,8 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
+from tests.links.serving import serving
+
 Answer = Callable[[int, int, bytes], list[bytes | float | None]]
 """(transaction, unit, words) → what to do: send bytes, wait seconds, None = close the connection."""
 
@@ -115,34 +117,24 @@ class Hostile:
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """One connection. A register's value is its own wire address."""
         self.connections += 1
-        try:
-            while True:
-                transaction, _, _, unit, _, start, count = struct.unpack(">HHHBBHH", await reader.readexactly(12))
-                self.questions += 1
-                words = b"".join(struct.pack(">H", start + n) for n in range(count))
-                todo = self.lies.pop(0)(transaction, unit, words) if self.lies else [honest(transaction, unit, words)]
-                for step in todo:
-                    if step is None:
-                        return
-                    if isinstance(step, bytes):
-                        writer.write(step)
-                        await writer.drain()
-                    else:
-                        await asyncio.sleep(step)
-        except (asyncio.IncompleteReadError, ConnectionError):
-            return
-        finally:
-            writer.close()
+        while True:
+            transaction, _, _, unit, _, start, count = struct.unpack(">HHHBBHH", await reader.readexactly(12))
+            self.questions += 1
+            words = b"".join(struct.pack(">H", start + n) for n in range(count))
+            todo = self.lies.pop(0)(transaction, unit, words) if self.lies else [honest(transaction, unit, words)]
+            for step in todo:
+                if step is None:
+                    return
+                if isinstance(step, bytes):
+                    writer.write(step)
+                    await writer.drain()
+                else:
+                    await asyncio.sleep(step)
 
 
 @asynccontextmanager
 async def hostile_server(*lies: Answer) -> AsyncIterator[Hostile]:
     """Running on a free port of this machine."""
     hostile = Hostile(lies=list(lies))
-    server = await asyncio.start_server(hostile.serve, "127.0.0.1", 0)
-    hostile.port = server.sockets[0].getsockname()[1]
-    try:
+    async with serving(hostile.serve) as hostile.port:
         yield hostile
-    finally:
-        server.close()
-        await server.wait_closed()

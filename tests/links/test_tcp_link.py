@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import pytest
@@ -12,31 +12,19 @@ import pytest
 from collector.acquisition.tcp_link import LIMIT, TcpLink
 from collector.errors import LinkError
 from storage.records import Owner
-
-Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+from tests.links.serving import Serve, serving
 
 
 @asynccontextmanager
 async def link_to(serve: Serve) -> AsyncIterator[TcpLink]:
     """An open link to a server that does this with each connection."""
-
-    async def one(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async with serving(serve) as port:
+        link = TcpLink("127.0.0.1", port)
+        await link.open(soon())
         try:
-            await serve(reader, writer)
-        except ConnectionError:
-            pass  # the test hung up
+            yield link
         finally:
-            writer.close()
-
-    server = await asyncio.start_server(one, "127.0.0.1", 0)
-    link = TcpLink("127.0.0.1", server.sockets[0].getsockname()[1])
-    await link.open(soon())
-    try:
-        yield link
-    finally:
-        await link.close()
-        server.close()
-        await server.wait_closed()
+            await link.close()
 
 
 def soon(seconds: float = 5.0) -> float:

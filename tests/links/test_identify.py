@@ -1,0 +1,40 @@
+"""Device identification of devices that we did not write, and why not."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+
+from collector.acquisition.identify import Identification, identify
+from tests.links.peers import pymodbustcp_server
+from tests.links.serving import serving
+
+
+async def test_a_device_says_what_it_is() -> None:
+    with pymodbustcp_server(identity=("Eastron", "SDM630", "V2.1\x00")) as port:
+        found = await identify("127.0.0.1", port, 1)
+    assert found == Identification("Eastron", "SDM630", "V2.1")
+
+
+async def test_a_device_that_does_not_know_the_function() -> None:
+    with pymodbustcp_server() as port:
+        found = await identify("127.0.0.1", port, 1)
+    assert found.vendor == ""
+    assert "exception" in found.why_not
+
+
+async def test_nobody_is_there() -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+        found = await identify("127.0.0.1", port, 1, timeout_s=1.0)
+    assert found == Identification(why_not=f"no connection to 127.0.0.1:{port}")
+
+
+async def test_a_device_that_never_answers() -> None:
+    async def mute(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read()
+
+    async with serving(mute) as port:
+        found = await identify("127.0.0.1", port, 1, timeout_s=0.2)
+    assert "No response" in found.why_not
