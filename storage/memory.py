@@ -8,7 +8,7 @@ from __future__ import annotations
 from bisect import bisect_left, insort
 from collections import defaultdict
 from collections.abc import AsyncIterator, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from itertools import islice
 
@@ -25,6 +25,7 @@ from storage.ledger.deciding import (
 )
 from storage.ledger.importing import compare_plans, compare_registry, reaches_back
 from storage.ledger.judgement import check_revision, never_read, stays_open
+from storage.ledger.kept import Kept, Stay
 from storage.ledger.series import Value, Waiting, series_of
 from storage.ledger.slots import Counter, Group, Slots, Tally, day_count, group_of
 from storage.records import (
@@ -42,7 +43,6 @@ from storage.records import (
     Missing,
     Plan,
     PlanVersion,
-    Quality,
     RawFrame,
     Reading,
     Receipt,
@@ -58,55 +58,15 @@ _Key = tuple[str, str, Basis, datetime]
 _LONG_AGO = datetime.min.replace(tzinfo=UTC)
 
 
-@dataclass(slots=True)
-class _Kept:
-    """One reading and all that lies beside it."""
-
-    raw: Reading
-    served: Reading
-    kept: set[tuple[int, int]]
-    others: list[Conflict] = field(default_factory=list)
-    revisions: list[Revision] = field(default_factory=list)
-    waits: bool = True
-    delivered: DeliveryRow | None = None
-
-    @property
-    def quality(self) -> Quality:
-        if self.waits:
-            return Quality.SUSPECT if self.others else Quality.RAW
-        return self.revisions[-1].quality
-
-    @property
-    def own_value(self) -> int | None:
-        """What an estimate or edit put beside the raw value."""
-        return self.revisions[-1].value if self.revisions else None
-
-    @property
-    def value(self) -> int:
-        return self.served.value if self.own_value is None else self.own_value
-
-    def column(self, value: int) -> Value:
-        return Value(self.raw.time, value, self.served.resolution, bool(self.others), len(self.revisions))
-
-
-@dataclass(slots=True)
-class _Stay:
-    """An installation, and from when on readings belong to it."""
-
-    since: datetime
-    end: datetime | None
-    registered: Registered
-
-
 class MemoryLedger:
     """`storage.ledger.port.Ledger` without a disk."""
 
     def __init__(self) -> None:
         self._digest = ""
         self._open: dict[str, Registered] = {}
-        self._stays: defaultdict[str, list[_Stay]] = defaultdict(list)
+        self._stays: defaultdict[str, list[Stay]] = defaultdict(list)
         self._plans: list[PlanVersion] = []
-        self._readings: dict[_Key, _Kept] = {}
+        self._readings: dict[_Key, Kept] = {}
         self._lines: defaultdict[_Line, list[datetime]] = defaultdict(list)
         self._waiting: set[_Key] = set()
         self._filled: set[Slot] = set()
@@ -130,7 +90,7 @@ class MemoryLedger:
             meter = row.meter.meter
             first = not self._stays[meter] and reaches_back(row, at)
             self._open[meter] = row
-            self._stays[meter].append(_Stay(_LONG_AGO if first else row.installation.start, None, row))
+            self._stays[meter].append(Stay(_LONG_AGO if first else row.installation.start, None, row))
         for row in done.altered:
             self._open[row.meter.meter] = self._stays[row.meter.meter][-1].registered = row
         self._describe_anew(rows)
@@ -205,7 +165,7 @@ class MemoryLedger:
         key = (*line, reading.time)
         kept = self._readings.get(key)
         if kept is None:
-            self._readings[key] = _Kept(reading, reading, {(reading.value, reading.resolution)})
+            self._readings[key] = Kept(reading, reading, {(reading.value, reading.resolution)})
             self._waiting.add(key)
             insort(self._lines[line], reading.time)
             return None
@@ -228,7 +188,7 @@ class MemoryLedger:
             self._wait(key, kept)
         return arrival
 
-    def _wait(self, key: _Key, kept: _Kept) -> None:
+    def _wait(self, key: _Key, kept: Kept) -> None:
         kept.waits = True
         self._waiting.add(key)
 
@@ -283,7 +243,7 @@ class MemoryLedger:
                 if (start is None or start <= time) and (end is None or time < end):
                     yield self._judged(self._readings[(*line, time)])
 
-    def _judged(self, kept: _Kept) -> Judged:
+    def _judged(self, kept: Kept) -> Judged:
         registered = self._belongs_to(kept.raw.meter, kept.raw.time)
         point = registered.point.point if registered else ""
         return Judged(kept.served, point, kept.quality, len(kept.revisions), kept.value)
@@ -313,7 +273,7 @@ class MemoryLedger:
                 return kept.column(kept.value)
         return None
 
-    def _before(self, key: _Key) -> Iterator[_Kept]:
+    def _before(self, key: _Key) -> Iterator[Kept]:
         line = key[:3]
         times = self._lines[line]
         for place in range(bisect_left(times, key[3]) - 1, -1, -1):

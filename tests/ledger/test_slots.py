@@ -1,0 +1,149 @@
+"""Slots and day counters: every expected reading is collected or missing, once, with its reason (promise 3)."""
+
+import dataclasses
+from datetime import date, timedelta
+
+from storage.ledger.port import Ledger
+from storage.records import Batch, DayCount, Missing, Owner, Receipt, Slot
+from tests.ledger.ledgers import DAY, at, missing, read, reading, row, slot, standing
+
+LONG = at(-1000), at(1000)
+
+
+def count(reason: str, slots: int, first_round: int = 0, **dimensions: object) -> DayCount:
+    """A counter of meters that the registry does not know, unless `dimensions` say so."""
+    empty = {"channel": "", "terminal": "", "area": "", "station": "", "class_": "", "profile": ""}
+    told = {"day": DAY, "plan": "hourly"} | empty | dimensions
+    return DayCount(reason=reason, slots=slots, first_round=first_round, **told)  # type: ignore[arg-type]
+
+
+async def counts(ledger: Ledger) -> tuple[DayCount, ...]:
+    return await ledger.day_counts(DAY, DAY)
+
+
+async def test_the_first_value_fills_a_slot(ledger: Ledger) -> None:
+    receipt = await ledger.append(Batch(readings=(reading(1, 1, fills=slot(1)), reading(2, 1, fills=slot(1)))))
+    assert receipt == Receipt(stored=2, duplicates=0, conflicts=0, slots_filled=1)
+    assert await ledger.filled(*LONG) == {slot(1)}
+    assert [one.reading.slot for one in await standing(ledger)] == [slot(1), None]
+    assert [one.reading.data_day for one in await standing(ledger)] == [DAY, None]
+    assert await counts(ledger) == (count("", 1, 1),)
+
+
+async def test_a_duplicate_brings_its_slot_to_a_reading_without_one(ledger: Ledger) -> None:
+    await read(ledger, reading(1, 1))
+    receipt = await ledger.append(Batch(readings=(reading(1, 1, fills=slot(1)),)))
+    assert receipt == Receipt(stored=0, duplicates=1, conflicts=0, slots_filled=1)
+    (one,) = await standing(ledger)
+    assert (one.reading.slot, one.reading.data_day) == (slot(1), DAY)
+    assert await ledger.filled(*LONG) == {slot(1)}
+
+
+async def test_one_reading_fills_the_slots_of_two_plans(ledger: Ledger) -> None:
+    await read(ledger, reading(1, 1, fills=slot(1)))
+    await read(ledger, reading(1, 1, fills=slot(1, plan="daily")))
+    assert await ledger.filled(*LONG) == {slot(1), slot(1, plan="daily")}
+    assert [one.reading.slot for one in await standing(ledger)] == [slot(1)]
+    assert [one.plan for one in await counts(ledger)] == ["daily", "hourly"]
+
+
+async def test_a_conflicting_value_fills_its_slot_too(ledger: Ledger) -> None:
+    """Something was read: the slot is not missing, its value is suspect."""
+    await read(ledger, reading(1, 1))
+    await read(ledger, reading(1, 2, fills=slot(1)))
+    assert await ledger.filled(*LONG) == {slot(1)}
+
+
+async def test_a_missing_slot_has_its_reason(ledger: Ledger) -> None:
+    why = Missing(slot(1), DAY, "bad_checksum", Owner.LINE, "FE 68", 2, at(1), at(500))
+    await ledger.append(Batch(missing=(why,)))
+    assert await ledger.closed(*LONG) == (why,)
+    assert await ledger.filled(*LONG) == frozenset()
+    assert await counts(ledger) == (count("bad_checksum", 1),)
+
+
+async def test_a_newer_reason_replaces_the_older_and_adds_its_attempts(ledger: Ledger) -> None:
+    first = dataclasses.replace(missing(slot(1), "no_answer", attempts=3), expires=at(500))
+    second = dataclasses.replace(
+        missing(slot(1), "bad_digits", attempts=2, detail="0x0A"), since=at(7), owner=Owner.METER
+    )
+    await ledger.append(Batch(missing=(first,)))
+    await ledger.append(Batch(missing=(second,)))
+    expected = dataclasses.replace(second, attempts=5, since=at(1), expires=at(500))
+    assert await ledger.closed(*LONG) == (expected,)
+    assert await counts(ledger) == (count("bad_digits", 1),)
+
+
+async def test_a_value_ends_what_was_missing(ledger: Ledger) -> None:
+    await ledger.append(Batch(missing=(missing(slot(1)), missing(slot(2)))))
+    receipt = await ledger.append(Batch(readings=(reading(1, 1, fills=slot(1)),)))
+    assert receipt.slots_filled == 1
+    assert [one.slot for one in await ledger.closed(*LONG)] == [slot(2)]
+    assert await counts(ledger) == (count("", 1, first_round=0), count("no_answer", 1))
+
+
+async def test_what_has_a_value_is_never_missing(ledger: Ledger) -> None:
+    await read(ledger, reading(1, 1, fills=slot(1)))
+    await ledger.append(Batch(missing=(missing(slot(1)),)))
+    await ledger.append(Batch(readings=(reading(2, 1, fills=slot(2)),), missing=(missing(slot(2)),)))
+    assert await ledger.closed(*LONG) == ()
+    assert await counts(ledger) == (count("", 2, 2),)
+
+
+async def test_redelivery_counts_nothing_twice(ledger: Ledger) -> None:
+    batch = Batch(readings=(reading(1, 1, fills=slot(1)), reading(2, 2, fills=slot(2))))
+    for _ in range(3):
+        await ledger.append(batch)
+    assert await counts(ledger) == (count("", 2, 2),)
+
+
+async def test_what_was_asked_on_demand_is_listed_but_not_counted(ledger: Ledger) -> None:
+    asked = missing(slot(1, plan=""))
+    await ledger.append(Batch(missing=(asked,)))
+    assert await ledger.closed(*LONG) == (asked,)
+    assert await counts(ledger) == ()
+    answered = dataclasses.replace(reading(1, 1, fills=slot(1, plan="")), data_day=None)
+    await read(ledger, answered)
+    assert await ledger.closed(*LONG) == ()
+    assert await counts(ledger) == ()
+    assert await ledger.filled(*LONG) == {slot(1, plan="")}
+
+
+async def test_a_slot_is_counted_where_the_registry_had_its_meter(ledger: Ledger) -> None:
+    known = row("m1", area="north", station="s1", class_="farm")
+    await ledger.import_registry([known], digest="", at=at(0))
+    await ledger.append(Batch(missing=(missing(slot(1)),)))
+    await ledger.import_registry([row("m1", area="south", station="s1", class_="farm")], digest="", at=at(1))
+    await ledger.append(Batch(readings=(reading(1, 1, fills=slot(1)), reading(2, 1, fills=slot(2)))))
+    there = {"channel": "village-1", "station": "s1", "class_": "farm", "profile": "eastron_sdm630"}
+    assert await counts(ledger) == (count("", 1, 0, area="north", **there), count("", 1, 1, area="south", **there))
+
+
+async def test_counters_are_by_day(ledger: Ledger) -> None:
+    tomorrow = DAY + timedelta(days=1)
+    await read(
+        ledger, reading(1, 1, fills=slot(1)), dataclasses.replace(reading(20, 1, fills=slot(20)), data_day=tomorrow)
+    )
+    assert [one.day for one in await ledger.day_counts(DAY, tomorrow)] == [DAY, tomorrow]
+    assert [one.day for one in await ledger.day_counts(tomorrow, date.max)] == [tomorrow]
+    assert await ledger.day_counts(date.min, DAY - timedelta(days=1)) == ()
+
+
+async def test_slots_are_asked_for_by_their_time(ledger: Ledger) -> None:
+    filled, gone = [slot(hour) for hour in (1, 2, 3)], [slot(hour, "m2") for hour in (1, 2, 3)]
+    await ledger.append(
+        Batch(
+            readings=tuple(reading(n, 1, fills=one) for n, one in enumerate(filled)), missing=tuple(map(missing, gone))
+        )
+    )
+    assert await ledger.filled(at(2), at(3)) == {slot(2)}
+    assert [one.slot for one in await ledger.closed(at(2), at(3))] == [slot(2, "m2")]
+
+
+async def test_missing_slots_come_by_meter_quantity_and_time(ledger: Ledger) -> None:
+    slots = [
+        Slot("p", meter, code, slot(1).basis, at(hour)) for hour in (2, 1) for code in ("b", "a") for meter in "zy"
+    ]
+    await ledger.append(Batch(missing=tuple(map(missing, slots))))
+    found = [(one.slot.meter, one.slot.quantity, one.slot.at) for one in await ledger.closed(*LONG)]
+    assert found == sorted(found)
