@@ -106,3 +106,12 @@ async def run_daemon(daemon: Daemon) -> None:
     finally:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.remove_signal_handler(number)
+
+
+def new_loop() -> asyncio.AbstractEventLoop:
+    """uvloop's where it is installed, else the standard one."""
+    try:
+        import uvloop  # noqa: PLC0415 - not there on every platform
+    except ImportError:
+        return asyncio.new_event_loop()
+    return uvloop.new_event_loop()

@@ -9,13 +9,15 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 
+from collector.acquisition.line import Line
 from collector.acquisition.plan import midnight, takes
 from collector.acquisition.planner import Task
 from collector.clock import Clock
 from collector.errors import UsageError
 from collector.jobs.collect import Collect, Collected
+from collector.jobs.registry import import_registry
 from collector.jobs.routes import routes_for
 from collector.settings.schema import Settings
 from collector.settings.spelling import did_you_mean
@@ -38,6 +40,8 @@ class Pass:
     missing: int = 0
     silent: list[str] = field(default_factory=list)
     """Meters that gave nothing."""
+    troubles: list[str] = field(default_factory=list)
+    """What failed beside single meters: a broker that is down."""
 
     def add(self, meter: str, *, readings: int, missing: int) -> None:
         """One meter is done."""
@@ -86,42 +90,59 @@ def on_demand(one: Registered, plans: Iterable[Plan], profile: Profile, today: d
     return Task(one, tuple(sorted(slots)))
 
 
-async def read_polled(
-    settings: Settings,
-    profiles: Mapping[str, Profile],
-    ledger: Ledger,
-    clock: Clock,
-    registered: Iterable[Registered],
-    plans: Iterable[Plan],
-    *,
-    told: Callable[[Collected], None],
-) -> Pass:
-    """Ask the meters of polled channels, lines side by side, one meter after the other on each. `told` after each commit."""
-    routes = routes_for(settings.channels, clock)
-    collect = Collect(ledger, clock, settings.zone, routes, profiles)
-    done = Pass()
-    plans = tuple(plans)
-    by_line: dict[object, list[Registered]] = {}
-    for one in registered:
-        if one.meter.channel in routes:
-            by_line.setdefault(routes[one.meter.channel].line, []).append(one)
+class ReadNow:
+    """One pass over the meters of an installation. `told` after each commit."""
 
-    async def one_line(meters: Iterable[Registered]) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        profiles: Mapping[str, Profile],
+        ledger: Ledger,
+        clock: Clock,
+        *,
+        told: Callable[[Collected], None],
+    ) -> None:
+        self._settings = settings
+        self._profiles = profiles
+        self._ledger = ledger
+        self._clock = clock
+        self._told = told
+        self._done = Pass()
+
+    async def run(self, meters: Collection[str], plan: str | None, wait: timedelta) -> Pass:
+        """Ask the polled meters, lines side by side, and listen at most `wait` to those that push.
+
+        :raises UsageError: for a meter or plan that nobody knows. :raises SettingsError: for the registry file.
+        """
+        plans = choose_plans(self._settings.plan_records, plan)
+        await import_registry(self._ledger, self._settings, self._profiles, self._clock)
+        await self._ledger.keep_plans(self._settings.plan_records, at=self._clock.now())
+        chosen = choose_meters(await self._ledger.registry(), meters)
+        if plan is not None:
+            chosen = [one for one in chosen if takes(plans[0], one)]
+        routes = routes_for(self._settings.channels, self._clock)
+        collect = Collect(self._ledger, self._clock, self._settings.zone, routes, self._profiles)
+        by_line: dict[Line, list[Registered]] = {}
+        for one in chosen:
+            if one.meter.channel in routes:
+                by_line.setdefault(routes[one.meter.channel].line, []).append(one)
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                for line_meters in by_line.values():
+                    tasks.create_task(self._one_line(collect, line_meters, plans))
+        finally:
+            for line in {route.line for route in routes.values()}:
+                await line.close()
+        return self._done
+
+    async def _one_line(self, collect: Collect, meters: Iterable[Registered], plans: Collection[Plan]) -> None:
         for one in meters:
-            now = clock.now()
-            today = midnight(now.astimezone(settings.zone).date(), settings.zone)
-            task = on_demand(one, plans, profiles[one.meter.profile], today, now)
+            now = self._clock.now()
+            today = midnight(now.astimezone(self._settings.zone).date(), self._settings.zone)
+            task = on_demand(one, plans, self._profiles[one.meter.profile], today, now)
             if not task.slots:
                 continue
             collected = await collect.task(task)
-            done.add(one.meter.meter, readings=len(collected.batch.readings), missing=len(collected.batch.missing))
-            told(collected)
-
-    try:
-        async with asyncio.TaskGroup() as tasks:
-            for meters in by_line.values():
-                tasks.create_task(one_line(meters))
-    finally:
-        for line in {route.line for route in routes.values()}:
-            await line.close()
-    return done
+            batch = collected.batch
+            self._done.add(one.meter.meter, readings=len(batch.readings), missing=len(batch.missing))
+            self._told(collected)

@@ -1,0 +1,130 @@
+"""`chaobiao read`: one pass now, no scheduler."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+
+import click
+
+from collector.cli import shapes
+from collector.cli.command import Command, Option, config_option, json_option
+from collector.cli.failures import FAILED
+from collector.cli.tables import local_text, quantity_name, show_table
+from collector.clock import SystemClock
+from collector.errors import UsageError
+from collector.jobs.collect import Collected
+from collector.jobs.read import Pass, ReadNow
+from collector.settings.durations import parse_duration
+from collector.settings.loading import load_profiles, load_settings
+from collector.settings.schema import Settings
+from collector.words import mark, say, say_n
+from storage.engine import open_ledger
+from storage.records import Missing, Reading
+
+
+@click.command(
+    cls=Command,
+    example="chaobiao read -c collector.toml --meter 4711 --json",
+    help=mark(
+        "Read meters once, now: collect, store and print what they say. Meters that push are listened to for --wait. "
+        "Counts in no rate. Exit status 1 if a meter gave nothing."
+    ),
+)
+@config_option
+@click.option("--meter", "meters", cls=Option, multiple=True, metavar="ID", help=mark("This meter; may be repeated."))
+@click.option("--plan", cls=Option, metavar="NAME", help=mark("What this plan reads, from whom it reads."))
+@click.option(
+    "--wait", cls=Option, default="10s", show_default=True, metavar="T", help=mark("How long to listen to meters that push.")
+)
+@json_option
+def read(config: Path, meters: tuple[str, ...], plan: str | None, wait: str, as_json: bool) -> None:
+    """Ask, store, print."""
+    settings = load_settings(config)
+    patience = _wait(wait)
+    shown = _Printer(settings, as_json)
+    done = asyncio.run(_read(settings, meters, plan, patience, shown))
+    shown.finish()
+    _summary(done)
+    if done.silent or done.troubles:
+        click.get_current_context().exit(FAILED)
+
+
+async def _read(
+    settings: Settings, meters: tuple[str, ...], plan: str | None, patience: timedelta, shown: _Printer
+) -> Pass:
+    ledger = await open_ledger(settings.storage.url.url, create=True)
+    try:
+        now = ReadNow(settings, load_profiles(settings), ledger, SystemClock(), told=shown.take)
+        return await now.run(meters, plan, patience)
+    finally:
+        await ledger.close()
+
+
+class _Printer:
+    """JSON lines as they come; a table at the end, and what is missing on standard error as it comes."""
+
+    def __init__(self, settings: Settings, as_json: bool) -> None:
+        self._zone = settings.zone
+        self._as_json = as_json
+        self._rows: list[tuple[str | None, ...]] = []
+
+    def take(self, collected: Collected) -> None:
+        """What one meter said."""
+        one = collected.task.registered
+        for reading in collected.batch.readings:
+            if self._as_json:
+                click.echo(shapes.one_line(shapes.raw_reading(reading, one.point.point)))
+            else:
+                self._rows.append(self._row(reading))
+        for line in _why(collected.batch.missing):
+            click.echo(f"{one.meter.meter}: {line}", err=True)
+
+    def finish(self) -> None:
+        """The table."""
+        if self._rows:
+            headings = (say("meter"), say("quantity"), say("name"), say("basis"), say("value"), say("unit"), say("time"))
+            show_table(headings, self._rows, numbers=(4,))
+
+    def _row(self, reading: Reading) -> tuple[str | None, ...]:
+        shape = shapes.raw_reading(reading, "")
+        return (
+            reading.meter,
+            reading.quantity,
+            quantity_name(reading.quantity),
+            shape["basis"],
+            shape["value"],
+            shape["unit"],
+            local_text(reading.time, self._zone),
+        )
+
+
+def _why(missing: tuple[Missing, ...]) -> Iterator[str]:
+    """One line a reason, with the quantities that it took."""
+    grouped: dict[tuple[str, str], list[str]] = {}
+    for one in missing:
+        grouped.setdefault((one.reason, one.detail), []).append(one.slot.quantity)
+    for (reason, detail), quantities in grouped.items():
+        yield f"{', '.join(quantities)}: {reason}: {detail}"
+
+
+def _summary(done: Pass) -> None:
+    meters = say_n("{n} meter asked", "{n} meters asked", done.asked)
+    readings = say_n("{n} reading", "{n} readings", done.readings)
+    click.echo(
+        say("{meters}, {answered} answered; {readings}, {missing} missing", meters=meters, answered=done.answered, readings=readings, missing=done.missing),
+        err=True,
+    )
+    for trouble in done.troubles:
+        click.echo(trouble, err=True)
+    if done.silent:
+        click.echo(say("gave nothing: {meters}", meters=", ".join(done.silent)), err=True)
+
+
+def _wait(text: str) -> timedelta:
+    try:
+        return parse_duration(text)
+    except ValueError as error:
+        raise UsageError(f"--wait: {error}") from error
