@@ -111,7 +111,7 @@ async def run_daemon(daemon: Daemon) -> None:
 def new_loop() -> asyncio.AbstractEventLoop:
     """uvloop's where it is installed, else the standard one."""
     try:
-        import uvloop  # noqa: PLC0415 - not there on every platform
+        import uvloop
     except ImportError:
         return asyncio.new_event_loop()
     return uvloop.new_event_loop()

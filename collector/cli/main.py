@@ -23,6 +23,8 @@ COMMANDS: Mapping[str, str] = {
     "init": "collector.cli.init:init",
     "check": "collector.cli.check:check",
     "decode": "collector.cli.decode:decode",
+    "run": "collector.cli.run:run",
+    "read": "collector.cli.read:read",
     "probe": "collector.cli.probe:probe",
 }
 """Name → where it is. A command is here when it does its work, not before."""

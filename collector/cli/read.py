@@ -37,7 +37,12 @@ from storage.records import Missing, Reading
 @click.option("--meter", "meters", cls=Option, multiple=True, metavar="ID", help=mark("This meter; may be repeated."))
 @click.option("--plan", cls=Option, metavar="NAME", help=mark("What this plan reads, from whom it reads."))
 @click.option(
-    "--wait", cls=Option, default="10s", show_default=True, metavar="T", help=mark("How long to listen to meters that push.")
+    "--wait",
+    cls=Option,
+    default="10s",
+    show_default=True,
+    metavar="T",
+    help=mark("How long to listen to meters that push."),
 )
 @json_option
 def read(config: Path, meters: tuple[str, ...], plan: str | None, wait: str, as_json: bool) -> None:
@@ -85,7 +90,15 @@ class _Printer:
     def finish(self) -> None:
         """The table."""
         if self._rows:
-            headings = (say("meter"), say("quantity"), say("name"), say("basis"), say("value"), say("unit"), say("time"))
+            headings = (
+                say("meter"),
+                say("quantity"),
+                say("name"),
+                say("basis"),
+                say("value"),
+                say("unit"),
+                say("time"),
+            )
             show_table(headings, self._rows, numbers=(4,))
 
     def _row(self, reading: Reading) -> tuple[str | None, ...]:
@@ -114,7 +127,13 @@ def _summary(done: Pass) -> None:
     meters = say_n("{n} meter asked", "{n} meters asked", done.asked)
     readings = say_n("{n} reading", "{n} readings", done.readings)
     click.echo(
-        say("{meters}, {answered} answered; {readings}, {missing} missing", meters=meters, answered=done.answered, readings=readings, missing=done.missing),
+        say(
+            "{meters}, {answered} answered; {readings}, {missing} missing",
+            meters=meters,
+            answered=done.answered,
+            readings=readings,
+            missing=done.missing,
+        ),
         err=True,
     )
     for trouble in done.troubles:

@@ -30,10 +30,15 @@ LOG_FORMAT = "%(asctime)s %(levelname)s %(message)s"
 )
 @config_option
 @click.option(
-    "--role", cls=Option, type=click.Choice(["collect"]), default="collect", show_default=True, help=mark("What to run.")
+    "--role",
+    cls=Option,
+    type=click.Choice(["collect"]),
+    default="collect",
+    show_default=True,
+    help=mark("What to run."),
 )
 @click.option("-v", "--verbose", cls=Option, is_flag=True, help=mark("Say more in the log."))
-def run(config: Path, role: str, verbose: bool) -> None:  # noqa: ARG001 - there is one role until the console comes
+def run(config: Path, role: str, verbose: bool) -> None:
     """Load, open, run."""
     settings = load_settings(config)
     logging.basicConfig(stream=sys.stderr, level=logging.DEBUG if verbose else logging.INFO, format=LOG_FORMAT)
