@@ -2,7 +2,8 @@
 
 A question and its answer in one dump belong together: the answer's registers then have their wire addresses; otherwise
 they count from 0. An answer to functions 1 and 2 with three data bytes looks like a question; behind its question it is
-taken as the answer, alone as the question. Functions that we do not speak are shown raw.
+taken as the answer, alone as the question. Functions that we do not speak are shown raw. A device's "no" is a good frame:
+a Telegram whose detail `refused` is the reason code; a question's details are `id` (first address) and `count`.
 """
 
 from __future__ import annotations
@@ -19,7 +20,6 @@ from protocols.modbus.pdu import (
     MAX_COUNT,
     REFUSAL,
     Question,
-    Refusal,
     answer_size,
     decode_answer,
     decode_question,
@@ -87,7 +87,9 @@ def _rtu_frames(data: bytes) -> Iterator[Decoded]:
 
 def _rtu_end(data: bytes, place: int) -> int:
     """Where the sound frame that begins at `place` ends; 0 if none does."""
-    ends = [answer_end(data, place), place + QUESTION_LENGTH]
+    # The question first: a sound frame of 7 bytes stays sound with a zero behind it, so some questions begin with an answer.
+    ends = [place + QUESTION_LENGTH] if _is_question(data[place + 1 : place + 6]) else []
+    ends.append(answer_end(data, place))
     if place + 1 < len(data) and data[place + 1] not in MAX_COUNT:
         ends.append(len(data))  # the length of what we do not speak is unknown: all or nothing
     return next((end for end in ends if place + SHORTEST <= end <= len(data) and is_sound(data[place:end])), 0)
@@ -97,7 +99,7 @@ def _rtu_fault(data: bytes, begin: int, end: int) -> ProtocolError:
     """Why the bytes from `begin` to `end` are no frame: what they look like decides."""
     piece = data[begin:end]
     looks_like = [answer_end(data, begin)] + ([begin + QUESTION_LENGTH] if _is_question(piece[1:6]) else [])
-    if any(begin < one <= len(data) for one in looks_like):
+    if any(begin < one <= end for one in looks_like):
         return BadChecksum(data=piece)
     if any(one > len(data) for one in looks_like):
         return WrongLength(f"{max(looks_like) - begin} bytes announced, {len(data) - begin} are there", data=piece)
@@ -110,27 +112,27 @@ def _explain(
     """What the PDU of a well-framed message says, and the question that the next one may answer."""
     function = pdu[0] & ~REFUSAL
     if pdu[0] & REFUSAL and len(pdu) == 2:
-        return Decoded(Garbage(frame, refused(pdu[1], frame, position + 1)), direction="answer"), None
+        code = refused(pdu[1], frame, position + 1).code
+        return Decoded(
+            Telegram(str(key[0]), pdu[0], pdu[1:], frame, detail={"refused": code}), direction="answer"
+        ), None
     if function not in MAX_COUNT:
         raw = Item("pdu", pdu, reason="unknown")
         return Decoded(Telegram(str(key[0]), pdu[0], pdu[1:], frame), (raw,)), None
     asked = seen.question if seen is not None and seen.key == key and seen.question.function == function else None
     if not (asked is not None and _answers(pdu, asked)) and _is_question(pdu):
         question = decode_question(pdu)
-        detail = {"start": str(question.start), "count": str(question.count)}
+        detail = {"id": str(question.start), "count": str(question.count)}
         telegram = Telegram(str(key[0]), function, b"", frame, detail=detail)
         return Decoded(telegram, direction="request"), _Seen(key, question)
     try:
-        answer = decode_answer(pdu)
+        decode_answer(pdu)
     except (WrongLength, WrongFunction) as error:
         placed = type(error)(error.detail, data=frame, position=position + error.position)
         return Decoded(Garbage(frame, placed)), None
-    if isinstance(answer, Refusal):
-        return Decoded(Garbage(frame, refused(answer.code, frame, position + 1)), direction="answer"), None
-    start = asked.start if asked is not None else 0
-    items = _bits(start, answer.data) if function in BIT_FUNCTIONS else read_words(start, answer.data)
-    detail = {"start": str(asked.start), "count": str(asked.count)} if asked is not None else {}
-    return Decoded(Telegram(str(key[0]), function, answer.data, frame, detail=detail), items, "answer"), None
+    start, payload = asked.start if asked is not None else 0, pdu[2:]
+    items = _bits(start, payload) if function in BIT_FUNCTIONS else read_words(start, payload)
+    return Decoded(Telegram(str(key[0]), function, payload, frame), items, "answer"), None
 
 
 def _answers(pdu: bytes, asked: Question) -> bool:

@@ -16,6 +16,8 @@ SHORTEST = 4
 """Unit, function and CRC."""
 QUESTION_LENGTH = 8
 REFUSAL_LENGTH = 5
+HIGHEST_FUNCTION = 43
+"""The highest public function code (Application Protocol §5.1); noise likes to be FF, which would be a refusal of 127."""
 _WRITE_ANSWERS = {5: 8, 6: 8, 15: 8, 16: 8}
 """Lengths of what a device answers to the write functions (Application Protocol §6.5, 6.6, 6.11, 6.12)."""
 
@@ -68,7 +70,7 @@ def answer_end(data: bytes, place: int) -> int:
         return 0
     function = data[place + 1]
     if function & REFUSAL:
-        return place + REFUSAL_LENGTH
+        return place + REFUSAL_LENGTH if 1 <= function & ~REFUSAL <= HIGHEST_FUNCTION else 0
     if function in _WRITE_ANSWERS:
         return place + _WRITE_ANSWERS[function]
     if function not in MAX_COUNT or place + 2 >= len(data):

@@ -10,7 +10,8 @@ gives the same verdicts:
     begins otherwise         held, for it may be another device's frame or noise before the answer: given up as soon as
                              a foreign answer with a sound CRC is whole (WrongUnit, WrongFunction), or the right answer
                              stands behind it (UnexpectedBytes), or at `idle`
-    our own request          UnexpectedBytes: a line with an echo, which the channel's settings must name
+    our own request          UnexpectedBytes: a line with an echo, which the channel's settings must name. Some requests
+                             begin with a sound answer to themselves, so what may be the echo waits for its last byte
 
 After `idle` nothing is waited for: what is there is taken apart from the next byte on. A stretch between two silences with
 a sound CRC is a frame (that is RTU's own definition, MODBUS over Serial Line V1.02 §2.5.1.1) and is named by what does
@@ -22,7 +23,7 @@ from __future__ import annotations
 from protocols.buffer import Buffer
 from protocols.errors import BadChecksum, ProtocolError, UnexpectedBytes, WrongFunction, WrongLength, WrongUnit
 from protocols.modbus.pdu import REFUSAL, refused
-from protocols.modbus.rtu import REFUSAL_LENGTH, SHORTEST, answer_end, encode_frame, is_sound
+from protocols.modbus.rtu import QUESTION_LENGTH, REFUSAL_LENGTH, SHORTEST, answer_end, encode_frame, is_sound
 from protocols.modbus.unit import Asked, ask
 from protocols.telegram import Event, Garbage, NeedMore, Request, Telegram
 
@@ -84,6 +85,14 @@ class RtuSession:
             return self._give_up(len(data), UnexpectedBytes("nothing was asked", data=data))
         if self._final:
             data = data[: self._final]
+        if self._request.startswith(data[:QUESTION_LENGTH]):
+            if len(data) >= QUESTION_LENGTH:
+                error = UnexpectedBytes(
+                    "our own request came back; a channel with an echo must say so", data=self._request
+                )
+                return self._give_up(QUESTION_LENGTH, error)
+            if not self._final:  # even where these bytes are a sound answer: there are requests that begin with one
+                return _NEED_MORE
         if data.startswith(self._head):
             if len(data) >= self._whole and is_sound(data[: self._whole]):
                 self._asked = None
@@ -97,11 +106,6 @@ class RtuSession:
 
     def _look(self, data: bytes, asked: Asked) -> Event | None:
         """What can be said without knowing whether more will come; None: nothing yet."""
-        if self._request.startswith(data[: len(self._request)]):
-            if len(data) < len(self._request):
-                return None
-            echo = UnexpectedBytes("our own request came back; a channel with an echo must say so", data=self._request)
-            return self._give_up(len(self._request), echo)
         if self._may_begin(data, 0):
             length = REFUSAL_LENGTH if data.startswith(self._no) else self._whole
             if len(data) < length:
@@ -119,7 +123,9 @@ class RtuSession:
         foreign = answer_end(data, 0)
         for end in range(max(self._examined + 1, SHORTEST), len(data) + 1):
             for begin, head in ((end - self._whole, self._head), (end - REFUSAL_LENGTH, self._no)):
-                if begin > 0 and data.startswith(head, begin) and is_sound(data[begin:end]):
+                if begin <= 0 or not data.startswith(head, begin) or self._request.startswith(data[begin:end]):
+                    continue
+                if is_sound(data[begin:end]):
                     return self._give_up(begin, UnexpectedBytes("bytes before the answer", data=data[:begin]))
             if end == foreign and is_sound(data[:end]):
                 return self._give_up(end, _named(data[:end], asked))
@@ -144,7 +150,7 @@ class RtuSession:
 
     def _may_begin(self, data: bytes, place: int) -> bool:
         """Whether the answer, a refusal or the echo of our request may begin here, as far as the bytes go."""
-        start = data[place : place + len(self._request)]
+        start = data[place : place + QUESTION_LENGTH]
         return self._head.startswith(start[:3]) or start.startswith(self._no) or self._request.startswith(start)
 
     def _spoil(self, data: bytes, error: ProtocolError) -> Event:

@@ -215,3 +215,11 @@ def test_tcp_waits_only_for_what_can_still_come(data: st.DataObject) -> None:
     session = asked("modbus-tcp")
     session.receive(start)
     assert isinstance(session.next_event(), NeedMore) == (hopeful or early)
+
+
+@framings
+@given(data=st.data())
+def test_a_dump_of_any_bytes_is_told_whole(name: str, data: st.DataObject) -> None:
+    dump = data.draw(streams(name) | st.binary(max_size=64))
+    found = [one.event for one in DIALECTS[name].decode(dump)]
+    assert b"".join(event.frame if isinstance(event, Telegram) else event.data for event in found) == dump

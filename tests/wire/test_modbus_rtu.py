@@ -11,7 +11,7 @@ from protocols.errors import (
     WrongLength,
     WrongUnit,
 )
-from protocols.modbus.rtu import checksum, encode_frame
+from protocols.modbus.rtu import checksum, encode_frame, is_sound
 from protocols.modbus.rtu_session import RtuSession
 from protocols.telegram import Garbage, Request, Telegram
 from tests.wire.slices import Feed, bytewise, events, merged, to_the_end, whole
@@ -143,6 +143,30 @@ def test_echo_that_begins_like_the_answer(feed: Feed) -> None:
     first, second = merged(feed(session, echo + ANSWER))
     assert first == ("unexpected_bytes", echo)
     assert second == ("telegram", ANSWER)
+
+
+SELF_ANSWERING = Request("17", 3, "672", 1)
+"""Its frame, 11 03 02 A0 00 01 87 00, is 11 03 02 A0 00 with the right CRC, and a zero: a sound answer to itself."""
+
+
+@ways
+@pytest.mark.parametrize("noise", [b"", b"\xfe"])
+def test_echo_that_begins_with_a_sound_answer(feed: Feed, noise: bytes) -> None:
+    session = RtuSession()
+    echo = session.send(SELF_ANSWERING)
+    real = frame("11 03 02 0001")
+    assert is_sound(echo[:7])
+    assert merged(to_the_end(session, noise + echo, feed)) == [("unexpected_bytes", noise + echo)]
+    assert merged(feed(session, real)) == [("telegram", real)]
+
+
+@ways
+def test_that_answer_is_believed_at_the_silence(feed: Feed) -> None:
+    session = RtuSession()
+    answer = session.send(SELF_ANSWERING)[:7]
+    assert feed(session, answer) == []
+    session.idle()
+    assert merged(events(session)) == [("telegram", answer)]
 
 
 @ways
