@@ -26,6 +26,12 @@ COMMANDS: Mapping[str, str] = {
     "run": "collector.cli.run:run",
     "read": "collector.cli.read:read",
     "probe": "collector.cli.probe:probe",
+    "meters": "collector.cli.meters:meters",
+    "readings": "collector.cli.readings:readings",
+    "validate": "collector.cli.validate:validate",
+    "billing": "collector.cli.billing:billing",
+    "report": "collector.cli.report:report",
+    "db": "collector.cli.db:db",
 }
 """Name → where it is. A command is here when it does its work, not before."""
 

@@ -96,7 +96,7 @@ def _profile(name: str, dialect: Dialect) -> Profile:
         says = say('there is no profile "{name}"', name=name)
         raise UsageError(f"{says}{did_you_mean(name, known)}: {', '.join(known)}")
     if found.protocol != dialect.family:
-        says = "the profile {name} is read by {family}, not by {protocol}"
+        says = mark("the profile {name} is read by {family}, not by {protocol}")
         raise UsageError(say(says, name=found.id, family=found.protocol, protocol=dialect.name))
     return found
 

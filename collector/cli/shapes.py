@@ -6,13 +6,18 @@ Whoever reads these lines was promised that they stay; a new key is a new promis
 from __future__ import annotations
 
 import json
+from dataclasses import asdict, fields
 from typing import Any
+from zoneinfo import ZoneInfo
 
+from collector.kpi.success import Success
+from collector.outlets.batch import manifest_bytes
 from protocols.catalogue import describe
 from protocols.obis import Obis
 from storage.days import utc_text
-from storage.records import Judged, Missing, Quality, Reading
-from storage.values import to_text
+from storage.records import Conflict, Delivery, Judged, Missing, Quality, Reading
+from storage.registry import Ratio, Registered
+from storage.values import from_millionths, to_text
 
 Shape = dict[str, Any]
 
@@ -20,6 +25,22 @@ Shape = dict[str, Any]
 def one_line(shape: Shape) -> str:
     """One object a line, Chinese as it is."""
     return json.dumps(shape, ensure_ascii=False)
+
+
+READING_KEYS = (
+    "meter",
+    "point",
+    "quantity",
+    "time",
+    "basis",
+    "value",
+    "unit",
+    "kind",
+    "quality",
+    "source",
+    "revision",
+    "received_at",
+)
 
 
 def reading(judged: Judged) -> Shape:
@@ -47,6 +68,21 @@ def raw_reading(read: Reading, point: str) -> Shape:
     return reading(Judged(read, point, Quality.RAW, 0, read.value))
 
 
+MISSING_KEYS = (
+    "meter",
+    "point",
+    "quantity",
+    "basis",
+    "slot",
+    "reason",
+    "owner",
+    "detail",
+    "attempts",
+    "since",
+    "expires",
+)
+
+
 def missing(one: Missing, point: str) -> Shape:
     """A value that was owed and is not there."""
     slot = one.slot
@@ -63,3 +99,79 @@ def missing(one: Missing, point: str) -> Shape:
         "since": utc_text(one.since) if one.since else None,
         "expires": utc_text(one.expires) if one.expires else None,
     }
+
+
+SUCCESS_KEYS = tuple(field.name for field in fields(Success))
+
+
+def success(one: Success) -> Shape:
+    """The figures of one day and group; `rate` in percent, as text."""
+    return asdict(one) | {"day": one.day.isoformat(), "as_of": utc_text(one.as_of)}
+
+
+CONFLICT_KEYS = ("meter", "point", "quantity", "basis", "time", "value", "other", "other_source", "received_at")
+
+
+def conflict(one: Conflict, point: str) -> Shape:
+    """Two values for one moment: `value` was there first."""
+    return {
+        "meter": one.meter,
+        "point": point or None,
+        "quantity": one.quantity,
+        "basis": str(one.basis),
+        "time": utc_text(one.time),
+        "value": _number(one.value),
+        "other": _number(one.other),
+        "other_source": str(one.other_source),
+        "received_at": utc_text(one.received_at),
+    }
+
+
+def delivery_shape(one: Delivery) -> Shape:
+    """A delivery: its manifest, and whether its files are known to be on disk."""
+    manifest: Shape = json.loads(manifest_bytes(one))
+    return manifest | {"written": one.written}
+
+
+def registered(one: Registered, zone: ZoneInfo) -> Shape:
+    """An installation, with the columns of the registry file; what a row may leave empty is null."""
+    meter, point, installation = one.meter, one.point, one.installation
+    return {
+        "point": point.point,
+        "account": point.account or None,
+        "role": point.role,
+        "area": point.area or None,
+        "feeder": point.feeder or None,
+        "station": point.station or None,
+        "section": point.section or None,
+        "box": point.box or None,
+        "phase": point.phase or None,
+        "class": point.class_,
+        "tariff": point.tariff or None,
+        "billing_group": point.billing_group or None,
+        "contract_kva": _number(point.contract_kva),
+        "pv_kw": _number(point.pv_kw),
+        "meter": meter.meter,
+        "asset_no": meter.asset_no or None,
+        "serial": meter.serial or None,
+        "profile": meter.profile,
+        "channel": meter.channel,
+        "address": meter.address,
+        "terminal": meter.terminal or None,
+        "wiring": meter.wiring or None,
+        "un_v": _number(meter.un_v),
+        "imax_a": _number(meter.imax_a),
+        "ct_ratio": _ratio(installation.ct),
+        "pt_ratio": _ratio(installation.pt),
+        "digits": meter.digits,
+        "installed": installation.start.astimezone(zone).date().isoformat(),
+        "start_readings": ";".join(f"{code}={_number(v)}" for code, v in installation.start_readings.items()) or None,
+    }
+
+
+def _number(millionths: int | None) -> str | None:
+    return None if millionths is None else f"{from_millionths(millionths).normalize():f}"
+
+
+def _ratio(ratio: Ratio) -> str:
+    return str(ratio.primary) if ratio.secondary == 1 else f"{ratio.primary}/{ratio.secondary}"

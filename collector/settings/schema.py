@@ -125,6 +125,17 @@ class Targets(_Table):
     read: Percent = Field(Decimal("99.5"), examples=["99.5"])
 
 
+class Rules(_Table):
+    """Thresholds of the rules that judge readings."""
+
+    margin: Percent = Field(Decimal(1), examples=["1"])
+    """How far a meter may be off and still be right."""
+    over_voltage: Percent = Field(Decimal(15), examples=["15"])
+    """Above the nominal voltage; IEC 62052-11 §7.1 ends the limit range of operation there."""
+    slack: Annotated[timedelta, BeforeValidator(span("1ms", "5m"))] = Field(timedelta(seconds=10), examples=['"10s"'])
+    """Between the instant at which a register was read and the stamp of its answer."""
+
+
 class Settings(_Table):
     """One installation."""
 
@@ -136,6 +147,7 @@ class Settings(_Table):
     plans: tuple[PlanSettings, ...] = Field((), alias="plan")
     billing: Billing | None = None
     targets: Targets = Field(default_factory=Targets)
+    rules: Rules = Field(default_factory=Rules)
 
     @property
     def zone(self) -> ZoneInfo:
