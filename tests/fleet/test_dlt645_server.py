@@ -1,7 +1,11 @@
 """A line of DL/T 645 meters behind a port: silence for strangers, and what is sent in pieces is still one request."""
 
 import asyncio
+import subprocess
+from decimal import Decimal
 from pathlib import Path
+
+import pytest
 
 from tests.fleet.scenes import START, Caller, Hands, fleet
 from tests.fleet.test_dlt645_face import request
@@ -79,3 +83,31 @@ async def test_two_clients_share_one_line(tmp_path: Path) -> None:
         Caller(here.listening[0].url) as other,
     ):
         assert await ask(one, FIRST) == await ask(other, FIRST)
+
+
+PEER = Path(__file__).resolve().parents[2] / ".peers" / "dlt645" / "bin" / "python"
+ASK_PEER = """
+import sys
+from dlt645 import MeterClientService, disable_logging
+disable_logging()
+client = MeterClientService.new_tcp_client("127.0.0.1", int(sys.argv[1]), timeout=5.0)
+client.set_address(bytes.fromhex(sys.argv[2])[::-1].hex())  # it wants the order of the wire
+for read, di in ((client.read_00, 0x00010000), (client.read_00, 0x00010200), (client.read_02, 0x02010100),
+                 (client.read_02, 0x02030000), (client.read_04, 0x04000101), (client.read_04, 0x04000401)):
+    print(read(di).value)
+"""
+
+
+@pytest.mark.skipif(not PEER.exists(), reason="the peer dlt645 is not installed: make test sets it up")
+async def test_a_client_of_somebody_else_reads_the_exact_values(tmp_path: Path) -> None:
+    async with fleet(tmp_path, VILLAGE, Hands()) as here:
+        port = here.listening[0].url.rpartition(":")[2]
+        asked = await asyncio.create_subprocess_exec(str(PEER), "-c", ASK_PEER, port, FIRST, stdout=subprocess.PIPE)
+        async with asyncio.timeout(30):
+            printed, _ = await asked.communicate()
+    total, peak, volts, kilowatts, date, address = printed.decode().split()
+    for quantity, seen in (("8.0", total), ("8.2", peak)):
+        assert here.truth.value("house-01", f"1-0:1.{quantity}", "instant", START) == f"{Decimal(seen):.2f}"
+    assert here.truth.value("house-01", "1-0:32.7.0", "instant", START) == f"{Decimal(volts):.1f}"
+    assert here.truth.value("house-01", "1-0:16.7.0", "instant", START) == f"{Decimal(kilowatts):.4f}"
+    assert (date, address) == ("24031404", FIRST), "14 March 2024, a Thursday (0 is Sunday)"
