@@ -62,7 +62,9 @@ async def test_a_request_in_pieces_and_one_behind_noise(tmp_path: Path) -> None:
             await caller.say(bytes([byte]))
         await caller.say(whole[-1:])
         answer = await caller.hear(20)
-        await caller.say(b"\x68\x11\x22\xfe\xfe" + whole)
+        begins_like_a_long_frame = bytes.fromhex("68 11 22 33 44 55 66 68 11 C8")
+        await caller.say(begins_like_a_long_frame + whole)
+        assert await caller.hears_nothing(), "it may still become one"
         assert await caller.hear(20) == answer, "a false start is given up when the line falls silent"
 
 

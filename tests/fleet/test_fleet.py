@@ -13,6 +13,7 @@ from collector.settings.registry_csv import COLUMNS, read_sheet
 from simulators import configuration
 from simulators.broker import find_broker
 from simulators.fleet import EXPECTED, FaultKind, Fleet, load_scenario, simulate
+from simulators.truth import Display, Truth
 from tests.fleet.scenes import PROFILES, START, Caller, Hands, fleet, read_registers
 from tests.fleet.test_modbus_server import TWO_UNITS
 
@@ -105,6 +106,17 @@ async def test_the_truth_file_says_what_was_shown_and_what_went_wrong(tmp_path: 
         "value": here.truth.value("shop", "1-0:1.8.0", "instant", START),
     }
     assert not (tmp_path / "truth.jsonl.part").exists()
+
+
+def test_a_fleet_that_lives_for_weeks_forgets_its_oldest_and_says_how_much() -> None:
+    truth = Truth(limit=3)
+    for minute in range(5):
+        truth.show("shop", START + timedelta(minutes=minute), [Display("1-0:1.8.0", f"{minute}.00")])
+        truth.spoil("flat", START, FaultKind.SILENT)
+    assert [text for text in truth.shown.values()] == ["2.00", "3.00", "4.00"]
+    assert len(truth.spoilt) == 3
+    head = json.loads(next(truth.lines({}, [], [])))
+    assert head == {"format": 1, "type": "truth", "forgotten": 4}
 
 
 async def test_a_fleet_in_real_time_begins_now_and_tells_once(tmp_path: Path) -> None:

@@ -48,7 +48,9 @@ async def test_each_unit_shows_its_own_register_at_the_moment_it_is_asked(tmp_pa
                 (seen,) = struct.unpack(">f", await read_registers(caller, int(member.entry.address), 72, 2))
                 held = member.meter.value(ENERGY, at)
                 assert held is not None
-                assert abs(Decimal(seen) * 1_000_000 - held) <= 10_000, "rounded down to 0.01, then the nearest float"
+                assert f"{Decimal(seen):.2f}" == f"{Decimal(held // 10_000) / 100:.2f}", (
+                    "cut to 0.01, then the nearest float"
+                )
                 assert here.truth.value(member.name, ENERGY, "instant", at) == f"{Decimal(seen):.2f}"
         assert here.listening[0].url == here.listening[1].url
 

@@ -96,6 +96,7 @@ class Ear:
             while len(heard) < count:
                 message = await anext(messages)
                 assert isinstance(message.payload, bytes)
+                assert message.qos == 1
                 heard.append({"topic": str(message.topic), **json.loads(message.payload)})
         return heard
 
