@@ -113,7 +113,7 @@ def test_a_fleet_that_lives_for_weeks_forgets_its_oldest_and_says_how_much() -> 
     for minute in range(5):
         truth.show("shop", START + timedelta(minutes=minute), [Display("1-0:1.8.0", f"{minute}.00")])
         truth.spoil("flat", START, FaultKind.SILENT)
-    assert [text for text in truth.shown.values()] == ["2.00", "3.00", "4.00"]
+    assert list(truth.shown.values()) == ["2.00", "3.00", "4.00"]
     assert len(truth.spoilt) == 3
     head = json.loads(next(truth.lines({}, [], [])))
     assert head == {"format": 1, "type": "truth", "forgotten": 4}
