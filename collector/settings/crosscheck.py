@@ -121,18 +121,18 @@ def callers_say_who_they_are(data: Data) -> Iterator[Finding]:
 
 
 def shared_links_agree(data: Data) -> Iterator[Finding]:
-    """One serial port has one baud rate, whoever uses it."""
-    first: dict[str, tuple[int, LinkUrl]] = {}
+    """One serial port has one baud rate and one adapter, whoever uses it."""
+    first: dict[str, tuple[int, LinkUrl, object]] = {}
     for index, channel in _tables(data, "channel"):
-        link = _link(channel)
+        link, echo = _link(channel), channel.get("echo", False)
         if link is None:
             continue
-        other, known = first.setdefault(link.medium, (index, link))
+        other, known, other_echo = first.setdefault(link.medium, (index, link, echo))
+        shares = f"shares its medium with channel.{other}"
         if (known.line, known.back) != (link.line, link.back):
-            yield Finding(
-                ("channel", index, "link"),
-                f"shares its medium with channel.{other} ({known.text}) and must be set like it",
-            )
+            yield Finding(("channel", index, "link"), f"{shares} ({known.text}) and must be set like it")
+        if echo != other_echo:
+            yield Finding(("channel", index, "echo"), f"{shares} and must have the same echo")
 
 
 def answers_come_within_bounds(data: Data) -> Iterator[Finding]:

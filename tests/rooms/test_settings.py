@@ -201,6 +201,13 @@ def test_two_speeds_on_one_serial_line_are_refused() -> None:
     ]
 
 
+def test_two_echoes_on_one_link_are_refused() -> None:
+    text = SMALL.replace("127.0.0.1:1502", "127.0.0.1:8021").replace('"modbus-tcp"', '"modbus-tcp"\necho = true')
+    assert mistakes(text) == [
+        "collector.toml:14: channel.1.echo: shares its medium with channel.0 and must have the same echo"
+    ]
+
+
 def test_two_callers_on_one_port_are_told_apart_by_identity() -> None:
     listening = 'link = "listen://0.0.0.0:9001"\nidentity = "4712"'
     text = SMALL.replace('link = "tcp://127.0.0.1:8021"', listening).replace('link = "tcp://127.0.0.1:1502"', listening)
