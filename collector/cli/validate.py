@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from dataclasses import asdict
 from pathlib import Path
 
@@ -48,5 +49,12 @@ def validate(config: Path, as_json: bool) -> None:
 
 
 async def _judge(site: Site) -> Judgement:
+    ruleset = ruleset_for(site.settings, site.profiles)
     async with site.ledger() as ledger:
-        return await judge_all(ledger, ruleset_for(site.settings, site.profiles), SystemClock())
+        return await judge_all(ledger, ruleset, SystemClock(), told=_progress)
+
+
+def _progress(judged: int) -> None:
+    """On a terminal alone, in one line that the result overwrites."""
+    if sys.stderr.isatty():
+        click.echo(f"{judged} …\r", err=True, nl=False)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import tzinfo
 
 from collector.billing.groups import ReadingDay, released_instants
@@ -73,7 +73,7 @@ class Deliverer:
                 await self._write(following)
                 new.append(following)
                 last = following
-        return HandedOver(tuple(again), tuple(new))
+        return HandedOver(*(tuple(replace(one, written=True) for one in done) for done in (again, new)))
 
     @asynccontextmanager
     async def _held(self) -> AsyncIterator[None]:

@@ -95,7 +95,7 @@ class Reporter:
         return ((day, one) for day, one in dated if first <= day <= last)
 
     def _gives(self, profile: str, quantity: str, basis: Basis) -> bool:
-        return profile in self.profiles and self.profiles[profile].find(quantity, basis) is not None
+        return profile in self.profiles and self.profiles[profile].gives(quantity, basis)
 
 
 def _counted(one: Registered, day: date, plan: str, slots: int) -> Due:
