@@ -115,9 +115,6 @@ class SerialLink:
         bell = self._alive()
         if not self._buffer and not self._lost:
             await bell.wait(deadline)
-            if not self._buffer:
-                # A loop that was held up finds the timer due and the bytes unread: one more turn before silence is believed.
-                await asyncio.sleep(0)
         if self._buffer:
             data = bytes(self._buffer)
             self._buffer.clear()

@@ -143,9 +143,6 @@ class TcpLink:
         stream = self._alive()
         if not stream.buffer and not stream.lost:
             await stream.bell.wait(deadline)
-            if not stream.buffer:
-                # A loop that was held up finds the timer due and the bytes unread: one more turn before silence is believed.
-                await asyncio.sleep(0)
         if stream.buffer:
             return stream.take()
         self._check(stream)

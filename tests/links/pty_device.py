@@ -39,9 +39,9 @@ class PtyDevice:
         if self._far >= 0:
             os.write(self._far, data)
 
-    def close_to_others(self) -> None:
-        """Only its owner may open it."""
-        os.fchmod(self._near, 0o600)
+    def permit(self, mode: int) -> None:
+        """Who may open it."""
+        os.fchmod(self._near, mode)
 
     def unplug(self) -> None:
         """Nothing is there any more."""

@@ -120,6 +120,15 @@ def test_a_good_answer_behind_noise_is_the_answer(noise: bytes) -> None:
     run_driven(main())
 
 
+def test_of_several_things_wrong_the_first_is_the_outcome() -> None:
+    async def main() -> None:
+        foreign = framed(bytes([2, 4, 4]) + truth(100))
+        line, _ = line_of(says([(0.1, foreign), (0.3, NOISE)]))
+        assert (await ask(line)).attempt.outcome == "wrong_unit"
+
+    run_driven(main())
+
+
 def test_a_refusal_is_an_answer_without_quarantine() -> None:
     async def main() -> None:
         line, link = line_of(says([(0.1, REFUSAL)], [(0.1, GOOD)]))

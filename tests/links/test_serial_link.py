@@ -7,14 +7,18 @@ import os
 import random
 import struct
 import termios
-from collections.abc import Iterable
+import threading
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 
 import pytest
+import serial
 from pymodbus.framer import FramerRTU
 
+from collector.acquisition import serial_link
 from collector.acquisition.line import Errand, Line, Try
 from collector.acquisition.links import make_link
 from collector.acquisition.serial_link import SerialLink, byte_s
@@ -35,6 +39,7 @@ from tests.links.pty_device import plugged_in
 START = datetime(2026, 3, 14, tzinfo=UTC)
 RTU = DIALECTS["modbus-rtu"]
 PATIENT = Timing(timeout_s=5.0, gap_s=0.01)
+ROOT_ONLY = pytest.mark.skipif(os.geteuid() != 0, reason="only root can take its own rights away")
 FAST = "baudrate=115200"
 
 
@@ -49,6 +54,16 @@ def line_on(path: object, query: str = FAST, *, echo: bool = False) -> Line:
 
 async def ask(line: Line, timing: Timing = PATIENT) -> Try:
     return await line.exchange(RTU, Request("1", 4, "100", 2), timing, Errand("M1"))
+
+
+@contextmanager
+def nobody() -> Iterator[None]:
+    """Without root's rights for a while."""
+    os.seteuid(65534)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
 
 
 def silent(data: bytes) -> Iterable[tuple[float, bytes]]:
@@ -113,6 +128,66 @@ async def test_a_port_has_one_owner() -> None:
         await second.close()
 
 
+@ROOT_ONLY
+async def test_a_port_is_closed_to_those_who_take_no_lock() -> None:
+    with plugged_in(silent) as device:
+        link = SerialLink(device.path, SerialLine())
+        await link.open(asyncio.get_running_loop().time() + 5)
+        device.permit(0o666)
+        with nobody(), pytest.raises(OSError, match="busy"):
+            os.open(device.path, os.O_RDWR | os.O_NOCTTY | os.O_NONBLOCK)
+        await link.close()
+
+
+async def test_a_port_that_opens_too_late_is_let_go_of(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Or we would find our own port in use."""
+    may_open, closed = threading.Event(), asyncio.Event()
+    loop = asyncio.get_running_loop()
+    really, really_late = serial_link._open_port, serial_link._close_late
+
+    def slowly(path: str, line: SerialLine) -> serial.Serial:
+        assert may_open.wait(10)
+        return really(path, line)
+
+    def and_then(opening: asyncio.Future[serial.Serial]) -> None:
+        really_late(opening)
+        closed.set()
+
+    monkeypatch.setattr(serial_link, "_open_port", slowly)
+    monkeypatch.setattr(serial_link, "_close_late", and_then)
+    with plugged_in(prompt()) as device:
+        line = line_on(device.path)
+        late = (await ask(line, Timing(connect_s=0.01))).attempt
+        assert (late.outcome, late.owner) == ("port_failed", Owner.OURS)
+        assert "in time" in late.detail
+        may_open.set()
+        async with asyncio.timeout_at(loop.time() + 10):
+            await closed.wait()
+        assert (await ask(line)).attempt.outcome == "ok"
+        await line.close()
+
+
+async def test_a_pseudo_terminal_takes_any_plate_again_and_again() -> None:
+    """It has no parity bit, and the system refuses a change of nothing but that."""
+    with plugged_in(prompt()) as device:
+        for query in ("baudrate=2400&parity=N", "baudrate=2400&parity=E", "baudrate=2400&parity=E&stopbits=2"):
+            line = line_on(device.path, query)
+            assert (await ask(line)).attempt.outcome == "ok"
+            await line.close()
+
+
+async def test_a_port_that_does_not_take_its_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As an adapter that has no parity would; a pseudo-terminal, taken for a real port, is one."""
+    monkeypatch.setattr(serial_link, "PSEUDO_TERMINALS", range(0))
+    with plugged_in(silent) as device:
+        line = line_on(device.path, "baudrate=2400")
+        await ask(line, Timing(timeout_s=0.01, retries=0, gap_s=0.001))
+        await line.close()
+        attempt = (await ask(line_on(device.path, "baudrate=2400&parity=E"))).attempt
+    assert (attempt.outcome, attempt.owner) == ("port_failed", Owner.OURS)
+    assert "it does not take 2400 8E1" in attempt.detail
+
+
 @pytest.mark.parametrize("what", ["missing", "file", "directory"])
 async def test_no_such_port(tmp_path: Path, what: str) -> None:
     path = tmp_path / "ttyUSB0"
@@ -126,17 +201,13 @@ async def test_no_such_port(tmp_path: Path, what: str) -> None:
     assert attempt.sent == b""
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can take its own permission away")
+@ROOT_ONLY
 async def test_no_permission() -> None:
     with plugged_in(silent) as device:
-        device.close_to_others()
+        device.permit(0o600)
         link = make_link(f"serial://{device.path}")
-        os.seteuid(65534)
-        try:
-            with pytest.raises(LinkError, match="no permission") as caught:
-                await link.open(asyncio.get_running_loop().time() + 5)
-        finally:
-            os.seteuid(0)
+        with nobody(), pytest.raises(LinkError, match="no permission") as caught:
+            await link.open(asyncio.get_running_loop().time() + 5)
     assert caught.value.reason == "no_permission"
 
 

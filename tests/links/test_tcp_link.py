@@ -129,6 +129,18 @@ async def test_a_peer_that_takes_nothing() -> None:
         assert caught.value.reason == "no_answer"
 
 
+async def test_a_peer_that_takes_nothing_and_goes() -> None:
+    """Known at once, and as what it is."""
+
+    async def deaf(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.transport.abort()
+
+    async with link_to(deaf) as link:
+        with pytest.raises(LinkError, match="connection lost") as caught:
+            await link.write(bytes(50_000_000), soon(5.0))
+        assert caught.value.reason == "connection_lost"
+
+
 async def test_a_connection_is_kept_alive() -> None:
     async with link_to(echo) as link:
         assert link._stream is not None
