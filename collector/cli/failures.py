@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import TracebackType
@@ -26,11 +27,9 @@ _KNOWN = (CollectorError, StorageError, ProtocolsError, OSError)
 
 @contextmanager
 def told(ctx: click.Context, *, debug: bool) -> Iterator[None]:
-    """Turn failures inside into a sentence and an exit status; with `debug` let them through with their traceback."""
+    """Turn failures inside into a sentence and an exit status; with `debug` their traceback stands before it."""
     if debug:
         sys.excepthook = sys.__excepthook__
-        yield
-        return
     try:
         yield
     except KeyboardInterrupt:
@@ -43,6 +42,7 @@ def told(ctx: click.Context, *, debug: bool) -> Iterator[None]:
     except _KNOWN as error:
         if isinstance(error, OSError) and error.filename is None:
             raise  # no file: not the user's world but ours
+        _trace(error, debug=debug)
         click.echo(sentence(error), err=True)
         ctx.exit(status(error))
     except ExceptionGroup as group:
@@ -50,8 +50,14 @@ def told(ctx: click.Context, *, debug: bool) -> Iterator[None]:
         if unknown is not None or known is None:
             raise
         failures = list(leaves(known))
+        _trace(group, debug=debug)
         click.echo("\n".join(map(sentence, failures)), err=True)
         ctx.exit(max(map(status, failures)))
+
+
+def _trace(error: Exception, *, debug: bool) -> None:
+    if debug:
+        click.echo("".join(traceback.format_exception(error)), err=True)
 
 
 def leaves(group: ExceptionGroup[Exception]) -> Iterator[Exception]:
@@ -88,11 +94,11 @@ def status(error: Exception) -> int:
             return REFUSED  # a request, an OBIS code or a profile that cannot be: all of them come from the user
 
 
-def bug(kind: type[BaseException], error: BaseException, traceback: TracebackType | None) -> None:
+def bug(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
     """The interpreter's last hook: an error that nobody foresaw."""
     if issubclass(kind, KeyboardInterrupt):
         return
-    where = traceback
+    where = trace
     while where is not None and where.tb_next is not None:
         where = where.tb_next
     place = f"{where.tb_frame.f_code.co_filename}:{where.tb_lineno}" if where is not None else "?"

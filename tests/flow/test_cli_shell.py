@@ -1,6 +1,7 @@
 """The command as a whole: help, exit statuses, and one sentence for each failure."""
 
 import signal
+import sys
 from importlib import import_module
 
 import click
@@ -101,6 +102,15 @@ def test_a_failure_is_one_sentence_and_a_status(
     done = run("fails")
     assert (done.exit_code, done.stderr) == (status, says)
     assert done.stdout == ""
+
+
+def test_debug_shows_where_and_keeps_sentence_and_status(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "excepthook", sys.excepthook)
+    monkeypatch.setattr(cli.Shell, "get_command", lambda _self, _ctx, _name: failing(UsageError("not so")))
+    done = run("--debug", "fails")
+    assert done.exit_code == 2
+    assert done.stderr.startswith("Traceback (most recent call last):")
+    assert done.stderr.endswith("\nnot so\n")
 
 
 @pytest.mark.parametrize(
