@@ -5,11 +5,12 @@ from __future__ import annotations
 import csv
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import timedelta
 from io import StringIO
 from pathlib import Path
 
 from simulators.members import Member
-from simulators.scenario import Scenario
+from simulators.scenario import Line, Scenario
 
 CONFIGURATION, REGISTRY = "collector.toml", "meters.csv"
 # fmt: off
@@ -52,6 +53,9 @@ def _toml(scenario: Scenario, urls: Mapping[str, str]) -> str:
             continue
         out += ["", "[[channel]]", f"name = {_text(line.name)}", f"link = {_text(urls[line.name])}"]
         out.append(f"protocol = {_text(line.protocol)}")
+        out += [f'{key} = "{_milliseconds(span)}ms"' for key, span in _patience(line) if span is not None]
+        if line.retries is not None:
+            out.append(f"retries = {line.retries}")
         if line.protocol == "mqtt-json":
             out.append('topics = ["meters/+/reading"]')
     out += [
@@ -72,6 +76,14 @@ def _toml(scenario: Scenario, urls: Mapping[str, str]) -> str:
         "",
     ]
     return "\n".join(out)
+
+
+def _patience(line: Line) -> tuple[tuple[str, timedelta | None], ...]:
+    return ("timeout", line.timeout), ("worst_reply", line.worst_reply)
+
+
+def _milliseconds(span: timedelta) -> int:
+    return span // timedelta(milliseconds=1)
 
 
 def _csv(members: Iterable[Member]) -> str:

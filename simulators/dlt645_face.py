@@ -21,6 +21,12 @@ from simulators.faults import FaultKind, spoilt
 from simulators.meter import Meter
 from simulators.truth import Truth
 
+OTHER_ERROR, NO_DATA = 0x01, 0x02
+WILDCARD = 0xAA
+LONGEST = 200
+"""Bytes of data in an answer; what is longer must be asked for again (functions 91 + more, 12)."""
+IDENTIFIER = 4
+
 
 class Function:
     """The lower five bits of the control byte."""
@@ -29,13 +35,6 @@ class Function:
     FOLLOW_UP = 0x12
     READ_ADDRESS = 0x13
     BROADCAST_TIME = 0x08
-
-
-OTHER_ERROR, NO_DATA = 0x01, 0x02
-WILDCARD = 0xAA
-LONGEST = 200
-"""Bytes of data in an answer; what is longer must be asked for again (functions 91 + more, 12)."""
-IDENTIFIER = 4
 
 
 @dataclass(frozen=True, slots=True)

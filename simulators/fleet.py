@@ -119,6 +119,9 @@ class Fleet:
         return sum(one.acknowledged for one in self._publishers)
 
     async def __aenter__(self) -> Self:
+        for one in self.members:
+            one.meter.counts(self.start)  # a meter knows its past before anybody asks: no first answer comes late
+            await asyncio.sleep(0)
         async with AsyncExitStack() as stack:
             for line in self.scenario.line:
                 here = [one for one in self.members if one.line is line]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime, time, timedelta
+from datetime import datetime, time
 from decimal import Decimal
 from zoneinfo import ZoneInfo
 
@@ -97,5 +97,5 @@ def build_members(scenario: Scenario, profiles: Mapping[str, Profile], start: da
 
 
 def begin(scenario: Scenario, start: datetime | None) -> datetime:
-    """When the story begins: where the scenario says, or elsewhere. Freezes need at least one midnight behind it."""
-    return (start or scenario.start).astimezone(ZoneInfo(scenario.zone)) + timedelta()
+    """When the story begins: where the scenario says, or elsewhere; in the scenario's zone."""
+    return (start or scenario.start).astimezone(ZoneInfo(scenario.zone))

@@ -70,12 +70,18 @@ class _Strict(BaseModel):
 
 
 class Line(_Strict):
-    """One listener. `reply`: how long an answer takes; `every`: how often meters on a broker publish."""
+    """One listener. `reply`: how long an answer takes; `every`: how often meters on a broker publish.
+
+    `timeout`, `worst_reply`, `retries` are for the collector: the configuration that is written for a fleet says them.
+    """
 
     name: str = Field(pattern=r"^[A-Za-z0-9_-]+$")
     protocol: Protocol
     reply: Duration = timedelta()
     every: Annotated[Duration, Field(ge=timedelta(seconds=1))] = timedelta(minutes=15)
+    timeout: Duration | None = None
+    worst_reply: Duration | None = None
+    retries: int | None = Field(default=None, ge=0, le=10)
 
 
 class MeterEntry(_Strict):

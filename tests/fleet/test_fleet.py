@@ -19,6 +19,8 @@ from tests.fleet.test_modbus_server import TWO_UNITS
 
 needs_mosquitto = pytest.mark.skipif(find_broker() is None, reason="needs Mosquitto: the Debian package mosquitto")
 
+FIFTH = timedelta(milliseconds=200)
+
 
 def district() -> tuple[Fleet, Hands]:
     scenario = load_scenario("demo", PROFILES)
@@ -67,6 +69,9 @@ async def test_the_configuration_it_writes_is_one_that_the_collector_takes(tmp_p
     settings = load_settings(written)
     assert [channel.name for channel in settings.channels] == ["street", "village-1", "village-2", "radio"]
     assert {channel.protocol for channel in settings.channels} == {"modbus-tcp", "dlt645", "mqtt-json"}
+    village = settings.channel("village-1")
+    assert (village.timeout, village.worst_reply, village.retries) == (FIFTH, FIFTH, 1)
+    assert settings.channel("radio").retries == 2, "what the scenario leaves open is the collector's own default"
     sheet = read_sheet(registry)
     assert sheet.problems == ()
     assert len(sheet.lines) == 24
