@@ -20,6 +20,7 @@ from collector.acquisition.bell import Bell
 from collector.acquisition.outcome import rule
 from collector.errors import LinkError
 from collector.settings.link_url import SerialLine
+from storage.records import Owner
 
 LIMIT = 16 * 1024
 """Bytes that may wait to be taken; then the port is not read, and the driver drops what its own buffer cannot hold."""
@@ -173,11 +174,11 @@ class SerialLink:
 
     def _alive(self) -> Bell:
         if self._port is None or self._bell is None:
-            raise self._error("connection_lost", "it is not open")
+            raise LinkError("connection_lost", Owner.OURS, f"{self._path}: it is not open")
         return self._bell
 
     def _gone(self) -> LinkError:
-        return self._error("connection_lost", self._lost)
+        return LinkError("connection_lost", Owner.OURS, f"{self._path}: {self._lost}")  # our adapter, nobody's network
 
     def _error(self, reason: str, detail: str) -> LinkError:
         return LinkError(reason, rule(reason).owner, f"{self._path}: {detail}")

@@ -218,7 +218,8 @@ async def test_unplugged_and_plugged_in_again(tmp_path: Path) -> None:
     with plugged_in(prompt(), at=name):
         assert (await ask(line)).attempt.outcome == "ok"
     lost = (await ask(line)).attempt
-    assert (lost.outcome, lost.owner) in (("connection_lost", Owner.UPLINK), ("no_such_port", Owner.OURS))
+    assert lost.outcome in ("connection_lost", "no_such_port")
+    assert lost.owner is Owner.OURS
     with plugged_in(prompt(), at=name):
         found = await ask(line)
         assert found.telegram is not None
