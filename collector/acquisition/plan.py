@@ -15,6 +15,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
+from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 from storage.records import Basis, Plan, PlanVersion, Slot
@@ -91,7 +92,7 @@ def owed(
                         yield Owed(instant.due, instant.closes, slot)
 
 
-def slot_for(
+def slots_for(
     versions: Iterable[PlanVersion],
     one: Registered,
     quantity: str,
@@ -100,20 +101,47 @@ def slot_for(
     *,
     zone: ZoneInfo,
     gives: Gives,
-) -> Slot | None:
-    """The slot that a value pushed by a meter fills: the grid point it came after, or the freeze of its own stamp."""
+) -> Iterator[Slot]:
+    """The slots that a value pushed by a meter fills: the grid point it came after, or the freeze of its own stamp.
+
+    More than one where several plans owe the same value; none that nobody owes, as before the meter was installed.
+    """
     for version in versions:
         plan = version.plan
         if plan.basis != basis or quantity not in plan.read or not takes(plan, one):
             continue
-        if not gives(one.meter.profile, quantity, basis):
+        entry = _entry_of(plan, instant, zone)
+        if entry is None or not _valid(version, entry.due):
             continue
-        earliest = instant - timedelta(seconds=plan.every_s) if plan.every_s else instant - DAY
-        for entry in timetable(plan, earliest, instant + DAY, zone):
-            fits = entry.at == instant if basis is Basis.FREEZE else entry.at <= instant < entry.closes
-            if fits and version.valid_from <= entry.due and (version.valid_to is None or entry.due < version.valid_to):
-                return Slot(plan.name, one.meter.meter, quantity, basis, entry.at)
+        if (
+            one.installation.start <= entry.at
+            and not _ended(one, entry.at)
+            and gives(one.meter.profile, quantity, basis)
+        ):
+            yield Slot(plan.name, one.meter.meter, quantity, basis, entry.at)
+
+
+@lru_cache(maxsize=4096)  # many meters push the same instant
+def _entry_of(plan: Plan, instant: datetime, zone: ZoneInfo) -> Instant | None:
+    """The entry of the timetable that a value of this instant belongs to."""
+    day = instant.astimezone(zone).date()
+    if midnight(day + DAY, zone) <= instant:  # an hour that the clock shows twice, around midnight
+        day += DAY
+    if plan.every_s is not None:
+        today, step = midnight(day, zone), timedelta(seconds=plan.every_s)
+        at = today + (instant - today) // step * step
+        entries = [Instant(at, min(at + step, midnight(day + DAY, zone)), at)]
+    else:
+        entries = [entry for near in (day - DAY, day) for entry in _of_day(plan, near, zone)]
+    kept_by_meter = plan.basis is Basis.FREEZE
+    for entry in entries:
+        if entry.at == instant if kept_by_meter else entry.at <= instant < entry.closes:
+            return entry
     return None
+
+
+def _valid(version: PlanVersion, instant: datetime) -> bool:
+    return version.valid_from <= instant and (version.valid_to is None or instant < version.valid_to)
 
 
 def takes(plan: Plan, one: Registered) -> bool:

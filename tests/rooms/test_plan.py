@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from collector.acquisition.plan import Owed, owed, slot_for, timetable
+from collector.acquisition.plan import Owed, owed, slots_for, timetable
 from collector.acquisition.planner import LONGEST_PAUSE, Planner, pause
 from storage.records import Basis, Plan, PlanVersion, Slot
 from storage.registry import Installation, Meter, Point, Registered
@@ -100,19 +100,57 @@ def test_selectors_leave_out_who_is_not_meant() -> None:
     assert {e.slot.meter for e in found} == {"b"}
 
 
+def pushed(instant: datetime, *plans: Plan, basis: Basis = Basis.INSTANT, one: Registered | None = None) -> list[Slot]:
+    versions = [PlanVersion(plan, LONG_AGO) for plan in plans]
+    return list(slots_for(versions, one or standing(), ENERGY, basis, instant, zone=SHANGHAI, gives=gives))
+
+
 def test_a_pushed_value_fills_the_grid_point_it_came_after_and_a_freeze_only_its_own() -> None:
-    versions = [PlanVersion(QUARTER, LONG_AGO), PlanVersion(DAILY, LONG_AGO)]
     at = shanghai(2026, 3, 15, 10, 15)
     for seconds in (0, 1, 899):
-        slot = slot_for(
-            versions, standing(), ENERGY, Basis.INSTANT, at + timedelta(seconds=seconds), zone=SHANGHAI, gives=gives
-        )
-        assert slot == Slot("quarter", "m1", ENERGY, Basis.INSTANT, at)
+        came = at + timedelta(seconds=seconds)
+        assert pushed(came, QUARTER, DAILY) == [Slot("quarter", "m1", ENERGY, Basis.INSTANT, at)]
     frozen = shanghai(2026, 3, 15)
-    kept = slot_for(versions, standing(), ENERGY, Basis.FREEZE, frozen, zone=SHANGHAI, gives=gives)
-    assert kept == Slot("daily", "m1", ENERGY, Basis.FREEZE, frozen)
-    off = frozen + timedelta(minutes=1)
-    assert slot_for(versions, standing(), ENERGY, Basis.FREEZE, off, zone=SHANGHAI, gives=gives) is None
+    kept = pushed(frozen, QUARTER, DAILY, basis=Basis.FREEZE)
+    assert kept == [Slot("daily", "m1", ENERGY, Basis.FREEZE, frozen)]
+    assert pushed(frozen + timedelta(minutes=1), QUARTER, DAILY, basis=Basis.FREEZE) == []
+
+
+def test_a_pushed_value_serves_every_plan_that_owes_it() -> None:
+    at = shanghai(2026, 3, 15, 10, 0)
+    hourly = Plan("hourly", (ENERGY,), every_s=3600)
+    assert [slot.plan for slot in pushed(at, QUARTER, hourly)] == ["quarter", "hourly"]
+
+
+def test_a_pushed_value_of_an_hour_that_is_asked_for_once_a_day() -> None:
+    morning = Plan("morning", (ENERGY,), at_minute=23 * 60 + 30)
+    half_past = shanghai(2026, 3, 15, 23, 30)
+    assert [slot.at for slot in pushed(half_past + timedelta(minutes=59), morning)] == [half_past]
+    assert pushed(half_past + timedelta(minutes=60), morning) == []
+    assert pushed(half_past - timedelta(minutes=1), morning) == []
+
+
+def test_nothing_is_owed_before_the_meter_stood_there_nor_while_the_plan_was_not_valid() -> None:
+    at = shanghai(2026, 3, 15, 10, 15)
+    assert pushed(at, QUARTER, one=standing(start=at + timedelta(seconds=1))) == []
+    version = PlanVersion(QUARTER, LONG_AGO, valid_to=at)
+    assert list(slots_for([version], standing(), ENERGY, Basis.INSTANT, at, zone=SHANGHAI, gives=gives)) == []
+
+
+@given(
+    st.integers(0, 60 * 24 * 400),
+    st.sampled_from([60, 420, 900, 3600, 86400]),
+    st.sampled_from(["Europe/Warsaw", "America/Havana", "Australia/Lord_Howe"]),
+)
+def test_a_pushed_value_fills_the_window_that_the_timetable_has(minute: int, every: int, name: str) -> None:
+    zone = ZoneInfo(name)
+    instant = datetime(2026, 1, 1, tzinfo=UTC) + timedelta(minutes=minute)
+    plan = Plan("p", (ENERGY,), every_s=every)
+    entries = timetable(plan, instant - timedelta(days=1, hours=2), instant + timedelta(minutes=1), zone)
+    (slot,) = slots_for(
+        [PlanVersion(plan, LONG_AGO)], standing(), ENERGY, Basis.INSTANT, instant, zone=zone, gives=gives
+    )
+    assert [slot.at] == [entry.at for entry in entries if entry.at <= instant < entry.closes]
 
 
 @given(st.integers(0, 60 * 24 * 400), st.sampled_from([60, 300, 420, 900, 3600, 86400]))

@@ -1,0 +1,241 @@
+"""Receiving what meters push: messages in batches, each batch one commit, and only then the acknowledgement.
+
+    link ─► intake ─► Inbox (message → readings, or dead letter) ─► ledger.append ─► receipt ─► acknowledge ─► `told`
+
+Invariants: every message that is acknowledged has left a trace in the ledger, as readings or as a dead letter, in a
+transaction that is on disk. A ledger that refuses delays everything and loses nothing: the batch in hand is tried again,
+the rest waits in the broker.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
+from functools import partial
+from typing import Protocol
+from zoneinfo import ZoneInfo
+
+from collector.acquisition.backoff import Backoff
+from collector.acquisition.intake import Intake, Pushed
+from collector.acquisition.mqtt_link import MqttLink
+from collector.acquisition.outcome import rule
+from collector.errors import LinkError
+from collector.normalise.translate import Rejected, Translation, translate
+from protocols.errors import BadPayload
+from protocols.payload import MOST_BYTES, Message, address_in, read_message
+from protocols.profile import Profile
+from storage.days import data_day
+from storage.errors import DatabaseBusy, DatabaseUnusable
+from storage.records import Basis, Batch, DeadLetter, Missing, Owner, RawFrame, Reading, Receipt, Slot, Source
+from storage.registry import Registered
+
+log = logging.getLogger(__name__)
+
+PROTOCOL = "mqtt-json"
+
+SlotsFor = Callable[[Registered, str, Basis, datetime], Iterable[Slot]]
+"""(installation, quantity, basis, time) → the slots that a pushed value fills; two plans may owe the same."""
+
+
+class Appends(Protocol):
+    """The one verb of the ledger that receiving needs."""
+
+    async def append(self, batch: Batch) -> Receipt:
+        """See `storage.ledger.port`."""
+
+
+class Inbox:
+    """What one channel's messages mean. Pure but for its memory of the registry."""
+
+    def __init__(
+        self,
+        channel: str,
+        profiles: Mapping[str, Profile],
+        registered: Iterable[Registered],
+        *,
+        zone: ZoneInfo,
+        slots_for: SlotsFor = lambda *_: (),
+    ) -> None:
+        self._channel = channel
+        self._profiles = {name: profile for name, profile in profiles.items() if profile.json_ is not None}
+        self._zone = zone
+        self._slots_for = slots_for
+        self._by_address: dict[str, Registered] = {}
+        self.load(registered)
+
+    def load(self, registered: Iterable[Registered]) -> None:
+        """The registry as it is now."""
+        self._by_address = {one.meter.address: one for one in registered if one.meter.channel == self._channel}
+
+    def batch(self, messages: Sequence[Pushed]) -> Batch:
+        """All messages, each as a frame with its readings or as a dead letter; slots that are to stay empty, and why."""
+        readings: list[Reading] = []
+        missing: list[Missing] = []
+        frames: list[RawFrame] = []
+        letters: list[DeadLetter] = []
+        for message in messages:
+            found = self._meter(message.topic)
+            if isinstance(found, str):
+                letters.append(_letter(message, found))
+                continue
+            profile = self._profiles[found.meter.profile]
+            try:
+                said = read_message(profile, message.payload)
+            except BadPayload as error:
+                letters.append(_letter(message, error.code, error.detail))
+                continue
+            made = self._translated(said, found, profile, message)
+            if not made.readings and (odd := _odd(made.rejects)):
+                letters.append(_letter(message, odd.reason, odd.detail))
+                continue
+            readings += self._in_slots(made.readings, found)
+            missing += self._missing(made.rejects, said, found)
+            frames.append(RawFrame(message.received_at, message.topic, found.meter.meter, PROTOCOL, message.payload))
+        return Batch(
+            readings=tuple(readings), missing=tuple(missing), frames=tuple(frames), dead_letters=tuple(letters)
+        )
+
+    def _meter(self, topic: str) -> Registered | str:
+        """Whose topic it is; or the reason why it is nobody's."""
+        reason = "unknown_topic"
+        for name, profile in self._profiles.items():
+            address = address_in(profile, topic)
+            if address is None:
+                continue
+            one = self._by_address.get(address)
+            if one is not None and one.meter.profile == name:
+                return one
+            reason = "unknown_meter"
+        return reason
+
+    def _translated(self, said: Message, one: Registered, profile: Profile, message: Pushed) -> Translation:
+        return translate(
+            said.items,
+            profile=profile,
+            meter=one.meter,
+            zone=self._zone,
+            source=Source.PUSH,
+            received_at=message.received_at,
+        )
+
+    def _in_slots(self, readings: Iterable[Reading], one: Registered) -> Iterator[Reading]:
+        for reading in readings:
+            slots = tuple(self._slots_for(one, reading.quantity, reading.basis, reading.time)) or (None,)
+            yield from map(partial(_in_slot, reading, self._zone), slots)
+
+    def _missing(self, rejects: Iterable[Rejected], said: Message, one: Registered) -> Iterator[Missing]:
+        """A meter that says it has no such value: the slot knows why it is empty, until a later message fills it."""
+        for reject in rejects:
+            if reject.quantity is None:
+                continue
+            for slot in self._slots_for(one, reject.quantity, Basis(said.basis), said.time):
+                owner = rule(reject.reason).owner or Owner.METER
+                day = data_day(slot.at, slot.basis, self._zone)
+                yield Missing(slot, day, reject.reason, owner, reject.detail, attempts=1, since=slot.at)
+
+
+def _in_slot(reading: Reading, zone: ZoneInfo, slot: Slot | None) -> Reading:
+    return reading if slot is None else replace(reading, slot=slot, data_day=data_day(slot.at, slot.basis, zone))
+
+
+def _odd(rejects: Iterable[Rejected]) -> Rejected | None:
+    """The first that is no plain "I have no such value"."""
+    return next((reject for reject in rejects if reject.detail != b"null".hex(" ")), None)
+
+
+def _letter(message: Pushed, reason: str, detail: str = "") -> DeadLetter:
+    # What is over the limit can be no reading; as much as the largest message is kept of it, to show to its sender.
+    return DeadLetter(message.received_at, message.topic, reason, detail, message.payload[:MOST_BYTES])
+
+
+def filled(batch: Batch) -> tuple[Slot, ...]:
+    """The slots that a batch brought a value for."""
+    return tuple(reading.slot for reading in batch.readings if reading.slot is not None)
+
+
+class Receive:
+    """One channel's messages, into the ledger. `told` after each commit, when its messages have been acknowledged."""
+
+    def __init__(
+        self,
+        link: MqttLink,
+        intake: Intake,
+        inbox: Inbox,
+        ledger: Appends,
+        *,
+        told: Callable[[Batch, Receipt], None] = lambda *_: None,
+        backoff: Backoff | None = None,
+    ) -> None:
+        self._link = link
+        self._intake = intake
+        self._inbox = inbox
+        self._ledger = ledger
+        self._told = told
+        self._backoff = backoff or Backoff(first_s=0.2, ceiling_s=10)
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Until `stop`, whatever happens to the broker: then the batch in hand is committed and acknowledged."""
+        async with asyncio.TaskGroup() as tasks:
+            carrying = tasks.create_task(self._link.run())
+            closing = tasks.create_task(self._close_at(stop))
+            try:
+                await self._store()
+            finally:
+                closing.cancel()
+                carrying.cancel()
+
+    async def listen(self, stop: asyncio.Event) -> None:
+        """The same over one connection, for `read`.
+
+        :raises LinkError: if there is no connection, or when it ends before `stop`.
+        """
+        async with self._link.session() as connection, asyncio.TaskGroup() as tasks:
+            closing = tasks.create_task(self._close_at(stop))
+            storing = tasks.create_task(self._store())
+            ending = tasks.create_task(connection.ended())
+            await asyncio.wait((storing, ending), return_when=asyncio.FIRST_COMPLETED)
+            lost = None if storing.done() else ending.result()
+            self._intake.close()
+            await asyncio.wait((storing,))
+            ending.cancel()
+            closing.cancel()
+        if lost is not None:
+            raise LinkError("connection_lost", Owner.UPLINK, f"{self._link.name}: {lost}")
+
+    async def _close_at(self, stop: asyncio.Event) -> None:
+        await stop.wait()
+        self._intake.close()
+
+    async def _store(self) -> None:
+        while messages := await self._intake.take():
+            batch = self._inbox.batch(messages)
+            receipt = await self._committed(batch)
+            if receipt is None:
+                return  # stopped while the ledger refused: nothing is acknowledged, all of it comes again
+            self._intake.settle()
+            if batch.dead_letters:
+                first = batch.dead_letters[0]
+                log.warning(
+                    "%d of %d messages could not be read and are kept as dead letters; the first: %s on %s: %s",
+                    *(len(batch.dead_letters), len(messages), first.reason, first.origin, first.detail),
+                )
+            self._told(batch, receipt)
+
+    async def _committed(self, batch: Batch) -> Receipt | None:
+        """The receipt; None if stopped before the ledger took the batch."""
+        self._backoff.reset()
+        while True:
+            try:
+                receipt = await self._ledger.append(batch)
+            except (DatabaseBusy, DatabaseUnusable) as error:
+                level = logging.DEBUG if self._backoff.failures else logging.WARNING
+                log.log(level, "%s: nothing is acknowledged until the ledger takes it: %s", self._link.name, error)
+                if await self._intake.closed_within(self._backoff.next_s()):
+                    return None
+                continue
+            if self._backoff.failures:
+                log.info("%s: the ledger takes messages again", self._link.name)
+            return receipt
