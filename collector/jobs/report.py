@@ -6,7 +6,6 @@ the registry is the one under which they were due.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
@@ -14,6 +13,7 @@ from zoneinfo import ZoneInfo
 
 from collector.acquisition.plan import Owed, owed
 from collector.clock import Clock
+from collector.jobs.due import count_due
 from collector.kpi.success import Due, Success, success
 from protocols.profile import Profile
 from storage.days import data_day, day_bounds
@@ -45,11 +45,15 @@ class Reporter:
         """Read success of the data days first to last, both included, by day and group."""
         as_of = self.clock.now()
         there = {one.meter.meter: one for one in await self.ledger.registry()}
-        slots: Counter[tuple[date, str, str]] = Counter()
-        for day, one in await self._due(first, last, as_of):
-            slots[day, one.slot.plan, one.slot.meter] += 1
+        start, end = self._span(first, last, as_of)
+        versions = await self.ledger.plan_versions(start, end) if start < end else ()
+        slots = count_due(versions, tuple(there.values()), start, end, zone=self.zone, gives=self._gives)
         return success(
-            (_counted(there[meter], day, plan, count) for (day, plan, meter), count in slots.items()),
+            (
+                _counted(there[meter], day, plan, count)
+                for (day, plan, meter), count in slots.items()
+                if first <= day <= last
+            ),
             await self.ledger.day_counts(first, last),
             by=by,
             as_of=as_of,
@@ -68,8 +72,8 @@ class Reporter:
             found += noted
             found += (
                 Missing(one.slot, day, NOT_YET if now < one.closes else NOT_TRIED, Owner.OURS, since=one.due)
-                for due_on, one in await self._due(day, day, now)
-                if due_on == day and one.slot not in settled
+                for one in await self._due(day, now)
+                if one.slot not in settled
             )
             day += _DAY
         return tuple(sorted(found, key=lambda one: (one.slot.meter, one.slot.quantity, one.slot.basis, one.slot.at)))
@@ -82,17 +86,19 @@ class Reporter:
         """Which point each meter is at."""
         return {one.meter.meter: one.point.point for one in await self.ledger.registry()}
 
-    async def _due(self, first: date, last: date, now: datetime) -> Iterator[tuple[date, Owed]]:
-        """Slots of these data days that were due by now. A freeze closes the day before, so it is due a day later."""
-        start = day_bounds(first, self.zone)[0]
-        end = min(day_bounds(last, self.zone)[1] + _DAY, now + _TICK)
+    async def _due(self, day: date, now: datetime) -> Iterator[Owed]:
+        """Slots of this data day that were due by now."""
+        start, end = self._span(day, day, now)
         if end <= start:
             return iter(())
         versions = await self.ledger.plan_versions(start, end)
         registered = await self.ledger.registry()
         every = owed(versions, registered, start, end, zone=self.zone, gives=self._gives)
-        dated = ((data_day(one.slot.at, one.slot.basis, self.zone), one) for one in every)
-        return ((day, one) for day, one in dated if first <= day <= last)
+        return (one for one in every if data_day(one.slot.at, one.slot.basis, self.zone) == day)
+
+    def _span(self, first: date, last: date, now: datetime) -> tuple[datetime, datetime]:
+        """When slots of these data days are due, up to now. A freeze closes the day before, so it is due a day later."""
+        return day_bounds(first, self.zone)[0], min(day_bounds(last, self.zone)[1] + _DAY, now + _TICK)
 
     def _gives(self, profile: str, quantity: str, basis: Basis) -> bool:
         return profile in self.profiles and self.profiles[profile].gives(quantity, basis)

@@ -11,6 +11,7 @@ Limits are exact fractions of millionths.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from decimal import Decimal
 from fractions import Fraction
 
 from protocols.catalogue import Kind, Quantity, describe
@@ -57,11 +58,11 @@ def rating_of(registered: Registered, profile: Profile | None) -> Rating:
     meter, installation = registered.meter, registered.installation
     un_v, imax_a, digits, wiring = meter.un_v, meter.imax_a, meter.digits, meter.wiring
     if profile is not None:
-        un_v = un_v if un_v is not None else _millionths(profile, "un_v")
-        imax_a = imax_a if imax_a is not None else _millionths(profile, "imax_a")
+        imax_a = imax_a if imax_a is not None else _millionths(profile.imax_a)
         digits = digits if digits is not None else profile.digits
         # Which three-phase wiring it is, is then unknown; of the two that a phase voltage fits, this one allows more.
         wiring = wiring or ("1p" if profile.phases == 1 else "3p4w")
+        un_v = un_v if un_v is not None else _un_of_model(profile, wiring)
     primary = profile is not None and profile.primary
     return Rating(
         un_v=un_v,
@@ -74,8 +75,13 @@ def rating_of(registered: Registered, profile: Profile | None) -> Rating:
     )
 
 
-def _millionths(profile: Profile, key: str) -> int | None:
-    value = profile.un_v if key == "un_v" else profile.imax_a
+def _un_of_model(profile: Profile, wiring: str) -> int | None:
+    """A model's un_v is its phase voltage; on three wires the voltage that counts is that between two lines."""
+    phase = _millionths(profile.un_v)
+    return phase if phase is None or wiring != "3p3w" else -(-phase * LINE_TO_LINE // 1)
+
+
+def _millionths(value: Decimal | None) -> int | None:
     return None if value is None else to_millionths(value)
 
 

@@ -1,10 +1,11 @@
 """Each rule alone: what trips it, what does not, and the evidence it shows."""
 
+from dataclasses import replace
 from fractions import Fraction
 
 import pytest
 
-from collector.vee.bounds import LINE_TO_LINE, rating_of
+from collector.vee.bounds import LINE_TO_LINE, capacity, quantity_of, rating_of
 from collector.vee.rules import RULES, Case
 from storage.values import MILLION
 from tests.rooms.vee_cases import IMPORT, PASSES, TRIPS, case
@@ -73,3 +74,18 @@ def test_transformers_count_only_where_registers_are_primary() -> None:
     assert (rating_of(there, village_profile()).ct, rating_of(there, None).pt) == (Fraction(1), Fraction(1))
     primary = rating_of(there, village_profile(primary=True))
     assert (primary.ct, primary.pt) == (Fraction(20), Fraction(10))
+
+
+def test_a_models_phase_voltage_is_not_taken_for_that_between_lines() -> None:
+    model = village_profile(phases=3, un_v="220", imax_a="60")
+    there = registered()
+    three_wires = rating_of(replace(there, meter=replace(there.meter, wiring="3p3w")), model)
+    four_wires = rating_of(replace(there, meter=replace(there.meter, wiring="3p4w")), model)
+    energy = quantity_of(IMPORT)
+    loads = [capacity(three_wires, energy), capacity(four_wires, energy)]
+    assert three_wires.un_v is not None
+    assert 381_051_178 <= three_wires.un_v < 381_052_000
+    assert loads[1] == 3 * 220 * 60 * 1000
+    assert loads[0] is not None
+    assert loads[1] is not None
+    assert 0 <= loads[0] - loads[1] < 50
