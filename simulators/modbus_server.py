@@ -11,14 +11,13 @@ import asyncio
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from functools import partial
-from typing import Self
+from typing import Self, cast
 
 from pymodbus import FramerType
 from pymodbus.constants import ExcCodes
 from pymodbus.server import ModbusTcpServer
 from pymodbus.simulator import DataType, SimData, SimDevice
 
-from simulators.errors import SimulatorError
 from simulators.faults import FaultKind, spoilt
 from simulators.modbus_registers import RegisterImage
 from simulators.truth import Display, Truth
@@ -58,10 +57,8 @@ class ModbusServer:
             [*devices, nobody], framer=self._framer, address=("127.0.0.1", 0), trace_packet=self._leaving
         )
         await self._server.serve_forever(background=True)
-        listener = self._server.transport
-        if not isinstance(listener, asyncio.Server):
-            raise SimulatorError("pymodbus does not listen")
-        self.port = listener.sockets[0].getsockname()[1]
+        # pymodbus keeps the listener where it keeps transports; uvloop's is no asyncio.Server by inheritance
+        self.port = cast(asyncio.Server, self._server.transport).sockets[0].getsockname()[1]
         return self
 
     async def __aexit__(self, *_: object) -> None:

@@ -3,7 +3,7 @@
 import asyncio
 import json
 from collections import Counter
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -15,7 +15,9 @@ from simulators.broker import find_broker
 from simulators.fleet import EXPECTED, FaultKind, Fleet, load_scenario, simulate
 from simulators.truth import Display, Truth
 from tests.fleet.scenes import PROFILES, START, Caller, Hands, fleet, read_registers
+from tests.fleet.test_dlt645_server import FIRST, VILLAGE, ask
 from tests.fleet.test_modbus_server import TWO_UNITS
+from tests.fleet.test_push import RIDGE
 
 needs_mosquitto = pytest.mark.skipif(find_broker() is None, reason="needs Mosquitto: the Debian package mosquitto")
 
@@ -146,3 +148,46 @@ async def test_a_fleet_in_real_time_begins_now_and_tells_once(tmp_path: Path) ->
             await task
     assert truth.exists()
     assert len(told) == 1
+
+
+def test_every_face_works_under_the_faster_loop(tmp_path: Path) -> None:
+    """Its servers and transports are none of asyncio's classes."""
+    uvloop = pytest.importorskip("uvloop", reason="uvloop does not install here")
+
+    async def main() -> list[bytes]:
+        answers = []
+        for scene in (TWO_UNITS, VILLAGE):
+            async with fleet(tmp_path, scene, Hands()) as here, Caller(here.listening[0].url) as caller:
+                here.write_truth(tmp_path / "truth.jsonl")
+                answers.append(await (read_registers(caller, 1, 72, 2) if scene == TWO_UNITS else ask(caller, FIRST)))
+        return answers
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as faster:
+        seen = faster.run(main())
+    with asyncio.Runner() as usual:
+        assert seen == usual.run(main())
+
+
+async def test_a_fleet_whose_broker_is_away_says_so_once_and_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("simulators.fleet.PUSH_EVERY_S", 0)
+    looked: asyncio.Queue[None] = asyncio.Queue()
+    hands = Hands()
+
+    def now() -> datetime:
+        looked.put_nowait(None)
+        return hands.turn(minutes=15)
+
+    scenario = fleet(tmp_path, RIDGE, hands).scenario
+    async with Fleet(scenario, now=now, profiles=PROFILES, broker="mqtt://127.0.0.1:1") as here:
+        living = asyncio.create_task(here.serve())
+        async with asyncio.timeout(20):
+            for _ in range(4):
+                await looked.get()
+        living.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await living
+    warnings = [record.getMessage() for record in caplog.records if record.name == "simulators.fleet"]
+    assert len(warnings) == 1
+    assert warnings[0].startswith("the broker 127.0.0.1:1 left 2 messages unacknowledged")
