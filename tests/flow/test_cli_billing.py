@@ -1,6 +1,8 @@
 """`validate` and `billing`: from stored readings to files, as an operator types it."""
 
 import json
+from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -111,3 +113,21 @@ def test_a_process_that_dies_without_a_word(village: Village, die_at: str, left:
     assert (done.exit_code, done.stdout) == (0, "batch-00000001.jsonl: 3 rows\n")
     assert [row["value"] for row in ToyBilling(village.deliveries).load().rows] == ["100.00", "101.00", "7.00"]
     assert run("billing", "deliver", "-c", village.configuration).stdout == "nothing new to hand over\n"
+
+
+def test_everybody_at_once(village: Village) -> None:
+    """Two people judge and one hands over while readings come: each value goes out once, nobody fails."""
+    started = [
+        start(*command, "-c", village.configuration)
+        for command in (("validate",), ("billing", "deliver"), ("validate",))
+    ]
+    for second in range(20):
+        late = village.reading(1, 8, "m2")
+        at = late.time + timedelta(seconds=second + 1)
+        village.commit([replace(late, time=at, received_at=at, slot=None, data_day=None)])
+    for process in started:
+        ended = finish(process)
+        assert (ended.status, ended.err) == (0, "")
+    assert run("validate", "-c", village.configuration).exit_code == 0
+    assert run("billing", "deliver", "-c", village.configuration).exit_code == 0
+    assert len(ToyBilling(village.deliveries).load().rows) == 3 + 20
