@@ -60,6 +60,12 @@ class Daemon:
         """Drain and end."""
         self._stop.set()
 
+    async def quiet(self) -> None:
+        """Return when all that was due is done. For whoever drives the clock."""
+        await self.ready.wait()
+        if self.poll is not None:
+            await self.poll.quiet()
+
     async def run(self) -> None:
         """Collect until `stop`."""
         await import_registry(self._ledger, self._settings, self._profiles, self._clock)

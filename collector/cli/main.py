@@ -20,6 +20,7 @@ from collector.cli.command import Group, Option
 from collector.words import mark
 
 COMMANDS: Mapping[str, str] = {
+    "demo": "collector.cli.demo:demo",
     "init": "collector.cli.init:init",
     "check": "collector.cli.check:check",
     "decode": "collector.cli.decode:decode",

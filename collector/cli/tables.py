@@ -31,6 +31,16 @@ def show_table(headings: Sequence[str], rows: Iterable[Sequence[object]], *, num
     Console(file=sys.stdout, width=width, highlight=False).print(table)
 
 
+def show_pairs(pairs: Iterable[tuple[str, str]]) -> None:
+    """Names and what they are, in two columns that stand straight in any script."""
+    grid = Table.grid(padding=(0, 2))
+    grid.add_column(no_wrap=True)
+    grid.add_column(overflow="fold")
+    for name, value in pairs:
+        grid.add_row(Text(name), Text(value))
+    Console(file=sys.stdout, width=None if sys.stdout.isatty() else WIDEST, highlight=False).print(grid)
+
+
 def local_text(instant: datetime, zone: ZoneInfo) -> str:
     """An instant as people of this zone read it, to the second."""
     return f"{instant.astimezone(zone):%Y-%m-%d %H:%M:%S}"

@@ -11,6 +11,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
+from datetime import datetime
 
 from collector.acquisition.line import Line
 from collector.acquisition.outcome import rule
@@ -54,8 +55,9 @@ class Poll:
         self._queues: dict[Line, asyncio.Queue[Task]] = {route.line: asyncio.Queue() for route in routes.values()}
         self._busy = 0
         self._failures = False
-        self._quiet = asyncio.Event()
-        self._asleep = False
+        self._alarm: datetime | None = None
+        """Until when the planner sleeps; None while it is awake or about to be."""
+        self._fell_asleep = asyncio.Event()
 
     async def run(self, stop: asyncio.Event) -> None:
         """Until `stop`: then nothing new is begun, visits under way end, and what was not begun is released."""
@@ -75,28 +77,25 @@ class Poll:
 
     async def quiet(self) -> None:
         """Return when all that was due is done and the planner sleeps. For whoever drives the clock."""
-        while True:
-            await self._quiet.wait()
-            await asyncio.sleep(0)
-            if self._quiet.is_set():
-                return
+        while self._busy or self._alarm is None or self._alarm <= self._clock.now():
+            self._fell_asleep.clear()
+            await self._fell_asleep.wait()
 
     async def _plan(self, stop: asyncio.Event, stopping: asyncio.Task[bool]) -> None:
         while not stop.is_set():
             now = self._clock.now()
             for task in self._planner.tasks(now):
                 self._busy += 1
-                self._quiet.clear()
                 self._queues[self._routes[task.registered.meter.channel].line].put_nowait(task)
             await self._close_windows()
-            alarm = asyncio.ensure_future(self._waker.sleep_until(self._planner.next_alarm(self._clock.now())))
+            instant = self._planner.next_alarm(self._clock.now())
+            alarm = asyncio.ensure_future(self._waker.sleep_until(instant))
             try:
-                self._asleep = True
-                self._note_quiet()
+                self._alarm = instant
+                self._fell_asleep.set()
                 await asyncio.wait((alarm, stopping), return_when=asyncio.FIRST_COMPLETED)
             finally:
-                self._asleep = False
-                self._quiet.clear()
+                self._alarm = None
                 alarm.cancel()
                 with suppress(asyncio.CancelledError):
                     await alarm
@@ -127,6 +126,7 @@ class Poll:
                 queue.task_done()
                 if not self._busy or self._failures:
                     self._failures = False
+                    self._alarm = None
                     self._waker.nudge()  # a retry may be due before the alarm that is set, or all is done
 
     async def _visit(self, task: Task) -> None:
@@ -167,7 +167,3 @@ class Poll:
     async def _visits_over(self) -> None:
         for queue in self._queues.values():
             await queue.join()
-
-    def _note_quiet(self) -> None:
-        if self._asleep and not self._busy and self._planner.next_alarm(self._clock.now()) > self._clock.now():
-            self._quiet.set()

@@ -1,0 +1,70 @@
+"""What moves on a terminal: a progress bar and the living board. In a pipe both are quiet, or say a line now and then."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from types import TracebackType
+from typing import Self
+
+from rich import box
+from rich.console import Console, Group
+from rich.live import Live
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+from rich.text import Text
+
+Tell = Callable[[float, str], None]
+STYLES = {"verified": "green", "accepted": "green", "suspect": "bold red", "raw": "dim", "missing": "bold yellow"}
+
+
+@contextmanager
+def progress(title: str, total: float) -> Iterator[Tell]:
+    """A bar on standard error: `tell(done, words)` moves it. Nothing where standard error is no terminal."""
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield lambda _done, _words: None
+        return
+    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[words]}"), TimeElapsedColumn())
+    with Progress(*columns, console=console, transient=True) as bar:
+        task = bar.add_task(title, total=total, words="")
+        yield lambda done, words: bar.update(task, completed=done, words=words)
+
+
+class Board:
+    """A table that is drawn anew in place. `style_column`: whose cells are coloured by `STYLES`, which keys are codes.
+
+    In a pipe only the footer is printed, a line each time.
+    """
+
+    def __init__(self, headings: Sequence[str], *, hint: str) -> None:
+        self._headings = headings
+        self._hint = hint
+        self._console = Console(file=sys.stdout, highlight=False)
+        self._live = Live(console=self._console, auto_refresh=False) if self._console.is_terminal else None
+
+    def __enter__(self) -> Self:
+        if self._live is not None:
+            self._live.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
+    ) -> None:
+        if self._live is not None:
+            self._live.stop()
+
+    def show(self, title: str, rows: Iterable[tuple[Sequence[str], str]], footer: Sequence[str]) -> None:
+        """`rows`: cells, and the quality that colours the last of them."""
+        if self._live is None:
+            self._console.print(Text(f"{title}  " + "  ".join(footer)), soft_wrap=True)
+            return
+        table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, title=title, title_justify="left")
+        for heading in self._headings:
+            table.add_column(Text(heading), no_wrap=True)
+        for cells, quality in rows:
+            *plain, last = cells
+            table.add_row(*(Text(cell) for cell in plain), Text(last, style=STYLES.get(quality, "")))
+        lines = [Text(line) for line in footer]
+        self._live.update(Group(table, *lines, Text(self._hint, style="dim")), refresh=True)

@@ -1,0 +1,219 @@
+"""The demo: a simulated district, the real collector beside it, and the truth to hold the outcome against.
+
+Sockets, broker, database and deadlines are real; only civil time is driven. It moves to the next instant at which anybody has
+something to do, and only when nothing is under way: no exchange open, every published message committed. So a night takes
+seconds, and comes out the same every time. This is the one door from the collector to the simulators.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+import tempfile
+from collections import Counter
+from collections.abc import AsyncIterator, Iterable, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+from collector.acquisition.schedule import ClockWaker
+from collector.clock import DrivenClock
+from collector.daemon import Daemon
+from collector.errors import WorkFailed
+from collector.jobs.deliver import Deliverer
+from collector.jobs.report import Reporter
+from collector.jobs.validate import validate
+from collector.outlets.files import DeliveryDirectory
+from collector.settings.loading import load_settings
+from collector.settings.schema import Settings
+from collector.vee.judge import Ruleset
+from protocols.profile import Profile, builtin_profiles
+from simulators.fleet import Fleet, Listening, load_scenario
+from storage.engine import open_ledger
+from storage.ledger.port import Ledger
+from storage.records import Delivery, Missing, Quality
+from storage.values import to_text
+
+__all__ = ["SPAN", "STEP", "District", "Latest", "Listening", "Numbers", "open_district"]
+
+SPAN = timedelta(hours=12)
+"""What `demo --once` lives through: from the evening over midnight, when the meters freeze their registers, to the morning."""
+STEP = timedelta(minutes=15)
+"""The longest that civil time moves at once: how often meters that push do so."""
+POLL_EVERY = timedelta(hours=1)
+ENERGY = "1-0:1.8.0"
+PATIENCE = {
+    "timeout": timedelta(milliseconds=200),
+    "worst_reply": timedelta(milliseconds=250),
+    "gap": timedelta(milliseconds=20),
+    "retries": 1,
+}
+"""Simulated meters answer within milliseconds; a dead one should not hold up a demo."""
+
+
+@dataclass(frozen=True, slots=True)
+class Latest:
+    """The newest value of a meter, for the board."""
+
+    value: str
+    time: datetime
+    quality: Quality
+
+
+@dataclass(slots=True)
+class Numbers:
+    """What the demo came to."""
+
+    expected: int = 0
+    collected: int = 0
+    missing: Counter[str] = field(default_factory=Counter)
+    readings: int = 0
+    qualities: Counter[str] = field(default_factory=Counter)
+    rules: Counter[str] = field(default_factory=Counter)
+    delivered: int = 0
+    deliveries: tuple[Delivery, ...] = ()
+    healthy: int = 0
+    compared: int = 0
+    difference: Decimal = Decimal(0)
+    """The largest between a delivered value and what its meter showed, over all healthy meters."""
+    untold: int = 0
+    """Delivered values of healthy meters that no meter ever showed."""
+
+
+class District:
+    """A fleet and the collector that reads it, on driven time."""
+
+    def __init__(self, fleet: Fleet, clock: DrivenClock, settings: Settings, ledger: Ledger) -> None:
+        self.fleet = fleet
+        self.clock = clock
+        self.settings = settings
+        self.ledger = ledger
+        self.profiles: Mapping[str, Profile] = builtin_profiles()
+        self.daemon = Daemon(settings, self.profiles, ledger, clock=clock, waker=ClockWaker)
+        if settings.billing is None:
+            raise WorkFailed("the simulated district has no [billing] directory")
+        self.directory = settings.billing.directory
+        self._reporter = Reporter(
+            ledger,
+            clock,
+            settings.zone,
+            self.profiles,
+            {channel.name: channel.protocol for channel in settings.channels},
+        )
+
+    async def live_until(self, instant: datetime) -> AsyncIterator[datetime]:
+        """Let time pass; yields after each step, when all is quiet."""
+        await self.daemon.ready.wait()
+        while True:
+            await self.fleet.publish_until(self.clock.now())
+            await self.daemon.quiet()
+            yield self.clock.now()
+            if self.clock.now() >= instant:
+                return
+            alarm = self.clock.next_alarm() or instant
+            self.clock.advance(min(alarm, _next_step(self.clock.now()), instant))
+
+    async def judge_and_hand_over(self) -> None:
+        """Verdicts for what is new, and a delivery of what they released."""
+        await validate(self.ledger, Ruleset(profiles=self.profiles), self.clock)
+        directory = DeliveryDirectory(self.directory)
+        await Deliverer(self.ledger, directory, self.clock, self.settings.zone, self.profiles).run()
+
+    async def numbers(self) -> Numbers:
+        """The outcome, from the ledger and the files' rows, held against the truth."""
+        found = Numbers(deliveries=await self.ledger.deliveries())
+        first = self.fleet.start.astimezone(self.settings.zone).date()
+        for line in await self._reporter.success(first, self._reporter.today(), by="day"):
+            found.expected += line.expected
+            found.collected += line.final
+        for missing in await self._reporter.missing(first, self._reporter.today()):
+            found.missing[missing.reason] += 1
+        async for judged in self.ledger.readings():
+            found.readings += 1
+            found.qualities[judged.quality] += 1
+        for finding in await self.ledger.findings():
+            found.rules[finding.rule] += 1
+        healthy = {member.name for member in self.fleet.healthy}
+        found.healthy = len(healthy)
+        for row in await asyncio.to_thread(self._handed_over, found.deliveries):
+            found.delivered += 1
+            if row["meter"] in healthy:
+                self._compare(row, found)
+        return found
+
+    async def missing(self) -> tuple[Missing, ...]:
+        """Every value that was owed and is not there, with its reason."""
+        first = self.fleet.start.astimezone(self.settings.zone).date()
+        return await self._reporter.missing(first, self._reporter.today())
+
+    async def latest(self) -> dict[str, Latest]:
+        """By meter: its newest import register."""
+        newest: dict[str, Latest] = {}
+        async for judged in self.ledger.readings(quantities=[ENERGY]):
+            before = newest.get(judged.reading.meter)
+            if before is None or judged.reading.time >= before.time:
+                shown = to_text(judged.value, judged.reading.resolution)
+                newest[judged.reading.meter] = Latest(shown, judged.reading.time, judged.quality)
+        return newest
+
+    def _handed_over(self, deliveries: Iterable[Delivery]) -> list[dict[str, Any]]:
+        """The rows as they stand in the files, and only if the files are what the ledger promised."""
+        rows: list[dict[str, Any]] = []
+        for delivery in deliveries:
+            path = self.directory / delivery.data_file
+            content = path.read_bytes()
+            if hashlib.sha256(content).hexdigest() != delivery.sha256:
+                raise WorkFailed(f"{path} is not what delivery {delivery.batch_seq} promised")
+            rows += (json.loads(line) for line in content.splitlines())
+        return rows
+
+    def _compare(self, row: Mapping[str, Any], found: Numbers) -> None:
+        time = datetime.fromisoformat(row["time"])
+        shown = self.fleet.truth.value(row["meter"], row["quantity"], row["basis"], time)
+        if shown is None:
+            found.untold += 1
+            return
+        found.compared += 1
+        found.difference = max(found.difference, abs(Decimal(row["value"]) - Decimal(shown)))
+
+
+@asynccontextmanager
+async def open_district(scenario_name: str = "demo", *, folder: Path | None = None) -> AsyncIterator[District]:
+    """Build the district in a folder (default: one that goes away), start it, and drain it at the end."""
+    async with AsyncExitStack() as stack:
+        if folder is None:
+            folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="chaobiao-demo-")))
+        profiles = builtin_profiles()
+        scenario = load_scenario(scenario_name, profiles)
+        clock = DrivenClock(scenario.start)
+        fleet = await stack.enter_async_context(Fleet(scenario, now=clock.now, profiles=profiles))
+        configuration, _ = fleet.write_config(folder)
+        settings = _hurried(load_settings(configuration))
+        ledger = await open_ledger(settings.storage.url.url, create=True)
+        stack.push_async_callback(ledger.close)
+        district = District(fleet, clock, settings, ledger)
+        async with asyncio.TaskGroup() as tasks:
+            running = tasks.create_task(district.daemon.run())
+            try:
+                yield district
+            finally:
+                district.daemon.stop()
+                await asyncio.wait((running,))
+
+
+def _hurried(settings: Settings) -> Settings:
+    """The fleet's configuration with little patience, and every plan on a grid hourly: a night in seconds."""
+    channels = tuple(channel.model_copy(update=PATIENCE) for channel in settings.channels)
+    plans = tuple(
+        plan.model_copy(update={"every": POLL_EVERY}) if plan.every is not None else plan for plan in settings.plans
+    )
+    return settings.model_copy(update={"channels": channels, "plans": plans})
+
+
+def _next_step(now: datetime) -> datetime:
+    midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
+    return midnight + ((now - midnight) // STEP + 1) * STEP
