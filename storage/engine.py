@@ -161,7 +161,7 @@ def _refuse_foreign(path: Path) -> None:
     if header[_APPLICATION_ID] != tables.APPLICATION_ID.to_bytes(4, "big"):
         raise DatabaseUnusable(f"{path} is the database of another program; name another file")
     for place in (path, path.parent):
-        if not os.access(place, os.W_OK):
+        if not os.access(place, os.W_OK, effective_ids=os.access in os.supports_effective_ids):
             raise DatabaseUnusable(f"{path} cannot be used: no permission to write to {place}")
 
 

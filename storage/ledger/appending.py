@@ -91,14 +91,14 @@ async def _take(
     keys = [named.key(reading.meter, reading.quantity, reading.basis, reading.time) for reading in readings]
     shelves = await _stored(connection, keys, readings)
     arrivals: list[Arrival | None] = []
-    for key, reading in zip(keys, readings, strict=True):
+    for place, (key, reading) in enumerate(zip(keys, readings, strict=True)):
         fills = reading.slot is not None and slots.fill(reading.slot, reading.data_day)
         shelf = shelves.get(key)
         if shelf is None:
             shelves[key] = Shelf.holding(reading if fills else replace(reading, slot=None, data_day=None))
             arrivals.append(None)
         else:
-            arrivals.append(shelf.take(reading, fills=fills))
+            arrivals.append(shelf.take(place, reading, fills=fills))
     await _write(connection, named, shelves)
     return arrivals
 
@@ -178,24 +178,29 @@ async def _write_beside(connection: AsyncConnection, shelves: Mapping[Key, Shelf
     ]
     if restated:
         await connection.execute(insert(_restatement), restated)
-    conflicts = [
-        {
-            "reading_id": of[key],
-            "value": value,
-            "other": reading.value,
-            "other_resolution": reading.resolution,
-            "other_source": reading.source,
-            "received_at": reading.received_at,
-        }
+    found = {
+        place: _conflict_row(of[key], reading, value)
         for key, shelf in shelves.items()
-        for reading, value in shelf.conflicts
-    ]
+        for place, reading, value in shelf.conflicts
+    }
+    conflicts = [found[place] for place in sorted(found)]
     if conflicts:
         await connection.execute(insert(_conflict), conflicts)
         await connection.execute(_contradicted, [{"of": of[key]} for key, shelf in shelves.items() if shelf.conflicts])
     reopened = [{"of": of[key]} for key, shelf in shelves.items() if shelf.to_be_judged]
     if reopened:
         await connection.execute(_reopen, reopened)
+
+
+def _conflict_row(number: int, reading: Reading, value: int) -> dict[str, object]:
+    return {
+        "reading_id": number,
+        "value": value,
+        "other": reading.value,
+        "other_resolution": reading.resolution,
+        "other_source": reading.source,
+        "received_at": reading.received_at,
+    }
 
 
 def _beside_row(number: int, reading: Reading) -> dict[str, object]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Collection, Sequence
+from collections.abc import AsyncGenerator, Collection, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -84,15 +84,16 @@ async def readings(
     basis: Basis | None,
     start: datetime | None,
     end: datetime | None,
-) -> AsyncIterator[Judged]:
+) -> AsyncGenerator[Judged]:
     """Meter after meter, some at a time: however many there are, memory holds one chunk."""
     found = await connection.execute(select(_m.c.id, _m.c.meter).order_by(_m.c.meter))
     chosen = [number for number, meter in found if not meters or meter in meters]
     query = _chosen(quantities, basis, start, end)
     for number in chosen:
-        rows = await connection.stream(query.where(_r.c.meter_id == number), execution_options={"yield_per": CHUNK})
-        async for row in rows:
-            yield judged(row)
+        one_meter = query.where(_r.c.meter_id == number)
+        async with connection.stream(one_meter, execution_options={"yield_per": CHUNK}) as rows:
+            async for row in rows:
+                yield judged(row)
 
 
 def _chosen(

@@ -1,8 +1,8 @@
 """Transactions on one database: one writer at a time, any number of readers, and errors in our words.
 
-Writers begin with BEGIN IMMEDIATE, so that nobody finds out at the commit that another process was quicker; who has to
-wait longer than `PATIENCE` tries gives up with `DatabaseBusy`. SQLite's own waiting is kept short, so that a task which is
-cancelled meanwhile leaves soon.
+Writers begin with BEGIN IMMEDIATE, so that nobody finds out at the commit that another process was quicker; who has
+waited for another process `PATIENCE` times gives up with `DatabaseBusy`. SQLite waits in a thread that nothing can
+interrupt, so each of these times is shorter than the time a daemon has to drain.
 """
 
 from __future__ import annotations
@@ -19,25 +19,23 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 from storage.ledger.translation import is_busy, translated
 from storage.ledger.vocabulary import Vocabulary
 
-BUSY_MS = 250
-PATIENCE = 60
-"""Tries of 250 ms: 15 s, longer than any transaction of ours takes."""
+BUSY_S = 5.0
+PATIENCE = 3
+"""Times 5 s: longer than any transaction of ours takes."""
 
 PRAGMAS = (
     "PRAGMA journal_mode = WAL",
     "PRAGMA synchronous = FULL",  # NORMAL may lose committed transactions when the power fails
     "PRAGMA foreign_keys = ON",
-    f"PRAGMA busy_timeout = {BUSY_MS}",
 )
 
 
 class Sessions:
     """The door to one SQLite file."""
 
-    def __init__(self, path: str, *, patience: int = PATIENCE) -> None:
+    def __init__(self, path: str, *, busy_s: float = BUSY_S) -> None:
         self._path = path
-        self._patience = patience
-        self._engine = _engine_for(path)
+        self._engine = _engine_for(path, busy_s)
         self._writer = asyncio.Lock()
         self.words = Vocabulary()
 
@@ -65,7 +63,7 @@ class Sessions:
                 self.words.keep()
 
     async def _begin(self, connection: AsyncConnection) -> None:
-        for tries_left in range(self._patience - 1, -1, -1):
+        for tries_left in range(PATIENCE - 1, -1, -1):
             try:
                 await connection.exec_driver_sql("BEGIN IMMEDIATE")
             except DBAPIError as error:
@@ -79,10 +77,10 @@ class Sessions:
         await self._engine.dispose()
 
 
-def _engine_for(path: str) -> AsyncEngine:
+def _engine_for(path: str, busy_s: float) -> AsyncEngine:
     # AUTOCOMMIT: the driver begins nothing by itself, we say BEGIN.
     url = URL.create("sqlite+aiosqlite", database=path)
-    engine = create_async_engine(url, isolation_level="AUTOCOMMIT", connect_args={"timeout": BUSY_MS / 1000})
+    engine = create_async_engine(url, isolation_level="AUTOCOMMIT", connect_args={"timeout": busy_s})
     event.listen(engine.sync_engine, "connect", prepare)
     return engine
 

@@ -27,8 +27,8 @@ class Shelf:
     slot_from: Reading | None = None
     """Whose slot the stored reading fills."""
     restated: list[Reading] = field(default_factory=list)
-    conflicts: list[tuple[Reading, int]] = field(default_factory=list)
-    """Others, each with the value it contradicts."""
+    conflicts: list[tuple[int, Reading, int]] = field(default_factory=list)
+    """Others: place in the batch, reading, the value it contradicts."""
     to_be_judged: bool = False
 
     @classmethod
@@ -37,8 +37,8 @@ class Shelf:
         value = reading.value, reading.resolution
         return cls(None, value, value, {value}, set(), has_slot=reading.slot is not None, new=reading)
 
-    def take(self, reading: Reading, *, fills: bool) -> Arrival:
-        """Another reading of the same key."""
+    def take(self, place: int, reading: Reading, *, fills: bool) -> Arrival:
+        """Another reading of the same key, the batch's n-th."""
         if fills and not self.has_slot:
             self.has_slot = True
             if self.new is not None:
@@ -55,7 +55,7 @@ class Shelf:
                 self.served = reading.value, reading.resolution
         elif arrival is Arrival.OTHER:
             self.others.add(reading.value)
-            self.conflicts.append((reading, self.served[0]))
+            self.conflicts.append((place, reading, self.served[0]))
             self.to_be_judged = True
         return arrival
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from contextlib import aclosing
 from datetime import date, datetime
 
 from storage.ledger import appending, counting, delivering, evidence, judging, registry, serving
@@ -113,8 +114,9 @@ class SqlLedger:
             found = serving.readings(
                 connection, meters=meters, quantities=quantities, basis=basis, start=start, end=end
             )
-            async for judged in found:
-                yield judged
+            async with aclosing(found):
+                async for judged in found:
+                    yield judged
 
     # --- vee ---
 
