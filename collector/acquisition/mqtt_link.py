@@ -80,6 +80,8 @@ class Broker:
     password: str | None = field(default=None, repr=False)
     tls: ssl.SSLContext | None = None
     version: Literal["5", "3.1.1"] = "5"
+    kept: bool = True
+    """Whether the broker keeps the session, and what it could not deliver, when we are gone."""
 
     @property
     def name(self) -> str:
@@ -127,10 +129,10 @@ class Connection:
             password=broker.password,
             identifier=broker.client_id,
             protocol=aiomqtt.ProtocolVersion.V5 if v5 else aiomqtt.ProtocolVersion.V311,
-            clean_session=None if v5 else False,
+            clean_session=None if v5 else not broker.kept,
             # aiomqtt's default would wipe the session at the first connection of each process; 3.1.1 has no other word.
-            clean_start=False if v5 else MQTT_CLEAN_START_FIRST_ONLY,
-            properties=_connect_properties(intake) if v5 else None,
+            clean_start=not broker.kept if v5 else MQTT_CLEAN_START_FIRST_ONLY,
+            properties=_connect_properties(intake, kept=broker.kept) if v5 else None,
             keepalive=KEEPALIVE_S,
             timeout=PATIENCE_S,
             tls_context=broker.tls,
@@ -256,9 +258,9 @@ class Connection:
                 future.exception()  # whoever waits for the end has been told; nobody may be left to
 
 
-def _connect_properties(intake: Intake) -> Properties:
+def _connect_properties(intake: Intake, *, kept: bool) -> Properties:
     properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]  # paho types only half of itself
-    properties.SessionExpiryInterval = SESSION_EXPIRY_S
+    properties.SessionExpiryInterval = SESSION_EXPIRY_S if kept else 0
     properties.MaximumPacketSize = LARGEST_PACKET
     # A broker that keeps to it never makes us stop reading, so its pings are heard however long the ledger is busy.
     # Mosquitto 2.0.11 keeps to it only until the first acknowledgement (measured), hence the intake's own limit.

@@ -13,6 +13,7 @@ import ssl
 import subprocess
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
@@ -117,6 +118,20 @@ async def test_waiting_session_is_not_acknowledged_unasked(broker: Mosquitto) ->
         await intake.take()
     await broker.logs("Received DISCONNECT from chaobiao-t", 2)
     assert not broker.logged("Received PUBACK from chaobiao-t")
+
+
+@both_versions
+async def test_a_session_that_is_not_kept_is_forgotten(broker: Mosquitto, version: Version) -> None:
+    passing = replace(at(broker, version), kept=False)
+    async with running(MqttLink(passing, Intake(), SystemClock())):
+        await broker.logs("Sending SUBACK to chaobiao-t")
+    await broker.logs("Received DISCONNECT from chaobiao-t")
+    await asyncio.to_thread(broker.publish_lines, "meters/1/reading", ["missed"])
+    intake = Intake()
+    async with running(MqttLink(passing, intake, SystemClock())):
+        await broker.logs("Sending SUBACK to chaobiao-t", 2)
+        await asyncio.to_thread(broker.publish_lines, "meters/1/reading", ["heard"])
+        assert await take_all(intake, 1) == ["heard"]
 
 
 class Watched(MqttLink):

@@ -6,7 +6,7 @@ The first half has a source in memory, the second a real Mosquitto.
 import asyncio
 import json
 import logging
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,6 +20,8 @@ from collector.acquisition.mqtt_link import Broker, MqttLink
 from collector.clock import DrivenClock
 from collector.errors import LinkError
 from collector.jobs.receive import Inbox, Receive, filled
+from collector.jobs.receivers import listener, receivers_for, subscriber
+from collector.settings.schema import Channel
 from protocols.profile import builtin_profiles
 from storage.engine import open_ledger
 from storage.errors import DatabaseBusy, DatabaseUnusable
@@ -372,3 +374,54 @@ async def test_listening_until_the_broker_goes(broker: Mosquitto, ledger: Ledger
     await asyncio.to_thread(broker.kill)
     with pytest.raises(LinkError, match="connection lost"):
         await asyncio.wait_for(listening, 10)
+
+
+# --- from the configuration -----------------------------------------------------------------------------------------------
+
+
+@needs_mosquitto
+async def test_from_the_configuration(broker: Mosquitto, ledger: Ledger) -> None:
+    """The daemon's receiver and `read`'s beside it: both get the message, and neither takes the other's connection."""
+    channel = Channel.model_validate(
+        {
+            "name": "broker",
+            "link": f"mqtt://127.0.0.1:{broker.port}",
+            "protocol": "mqtt-json",
+            "topics": ("meters/+/reading",),
+        }
+    )
+    polled = channel.model_copy(update={"name": "line", "protocol": "dlt645"})
+    told: asyncio.Queue[int] = asyncio.Queue()
+
+    def receiver(broker_of: Callable[[Channel], Broker]) -> Receive:
+        (one,) = receivers_for(
+            (polled, channel),
+            REGISTRY,
+            PROFILES,
+            ledger,
+            DrivenClock(NOW),
+            zone=SHANGHAI,
+            told=lambda batch, receipt: told.put_nowait(receipt.stored + receipt.duplicates),
+            broker_of=broker_of,
+        ).values()
+        return one
+
+    stop = asyncio.Event()
+    async with receiving(receiver(subscriber)):
+        await broker.logs("Sending SUBACK to chaobiao-broker")
+        reading = asyncio.create_task(receiver(listener).listen(stop))
+        await broker.logs("Sending SUBACK to chaobiao-read-")
+        await asyncio.to_thread(broker.publish, TOPIC, [payload().decode()])
+        assert [await told.get(), await told.get()] == [1, 1]
+        stop.set()
+        await asyncio.wait_for(reading, 10)
+    assert len(await stored(ledger)) == 1
+
+
+def test_the_password_comes_from_the_environment_and_is_not_shown() -> None:
+    channel = Channel.model_validate(
+        {"name": "b-1", "link": "mqtt://h", "protocol": "mqtt-json", "topics": ("t",), "username": "u"}
+    )
+    where = subscriber(channel, {"CHAOBIAO_PASSWORD_B_1": "s3cret"})
+    assert (where.client_id, where.username, where.password) == ("chaobiao-b-1", "u", "s3cret")
+    assert "s3cret" not in repr(where)
