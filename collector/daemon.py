@@ -15,18 +15,21 @@ import logging
 import signal
 from collections.abc import Callable, Mapping
 from datetime import timedelta
+from functools import partial
 
 from collector.acquisition.planner import LONGEST_WINDOW, Planner
 from collector.acquisition.schedule import ScheduledWaker, Waker
 from collector.clock import Clock
 from collector.jobs.collect import Collect, Collected
 from collector.jobs.poll import Poll
+from collector.jobs.receive import filled
+from collector.jobs.receivers import owed_slots, receivers_for
 from collector.jobs.registry import import_registry
 from collector.jobs.routes import routes_for
 from collector.settings.schema import Settings
 from protocols.profile import Profile
 from storage.ledger.port import Ledger
-from storage.records import Basis
+from storage.records import Basis, Batch, Receipt
 
 log = logging.getLogger(__name__)
 
@@ -53,6 +56,8 @@ class Daemon:
         self._make_waker = waker
         self._watch = watch
         self._stop = asyncio.Event()
+        self._pushed = 0
+        self._committed = asyncio.Event()
         self.ready = asyncio.Event()
         self.poll: Poll | None = None
 
@@ -60,9 +65,12 @@ class Daemon:
         """Drain and end."""
         self._stop.set()
 
-    async def quiet(self) -> None:
-        """Return when all that was due is done. For whoever drives the clock."""
+    async def quiet(self, pushed: int = 0) -> None:
+        """Return when all that was due is done and `pushed` messages are committed. For whoever drives the clock."""
         await self.ready.wait()
+        while self._pushed < pushed:
+            self._committed.clear()
+            await self._committed.wait()
         if self.poll is not None:
             await self.poll.quiet()
 
@@ -75,10 +83,22 @@ class Daemon:
         collect = Collect(self._ledger, self._clock, self._settings.zone, routes, self._profiles)
         waker = self._make_waker(self._clock)
         self.poll = Poll(planner, collect, self._ledger, self._clock, waker, routes, drain_s=DRAIN_S, watch=self._watch)
+        receivers = receivers_for(
+            self._settings.channels,
+            planner.meters,
+            self._profiles,
+            self._ledger,
+            self._clock,
+            zone=self._settings.zone,
+            slots_for=owed_slots(planner.versions, self._settings.zone, self._gives),
+            told=partial(self._received, planner),
+        )
         log.info("collecting %d meters over %d channels", len(planner.meters), len(self._settings.channels))
         try:
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self.poll.run(self._stop))
+                for receiver in receivers.values():
+                    tasks.create_task(receiver.run(self._stop))
                 self.ready.set()
         finally:
             waker.close()
@@ -96,6 +116,11 @@ class Daemon:
         tried = {missing.slot: missing.attempts for missing in await self._ledger.closed(since, now)}
         planner.restore(await self._ledger.filled(since, now), tried, now)
         return planner
+
+    def _received(self, planner: Planner, batch: Batch, _: Receipt) -> None:
+        planner.filled(filled(batch))
+        self._pushed += len(batch.frames) + len(batch.dead_letters)
+        self._committed.set()
 
     def _gives(self, profile: str, quantity: str, basis: Basis) -> bool:
         known = self._profiles.get(profile)

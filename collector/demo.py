@@ -110,7 +110,7 @@ class District:
         await self.daemon.ready.wait()
         while True:
             await self.fleet.publish_until(self.clock.now())
-            await self.daemon.quiet()
+            await self.daemon.quiet(self.fleet.acknowledged)
             yield self.clock.now()
             if self.clock.now() >= instant:
                 return

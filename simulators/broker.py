@@ -71,7 +71,11 @@ class Broker:
         await asyncio.to_thread(settings.write_text, "\n".join(lines) + "\n", encoding="utf-8")
         nowhere = asyncio.subprocess.DEVNULL
         process = await asyncio.create_subprocess_exec(
-            program, "-c", str(settings), stdin=nowhere, stdout=nowhere, stderr=nowhere
+            *(program, "-c", str(settings)),
+            stdin=nowhere,
+            stdout=nowhere,
+            stderr=nowhere,
+            start_new_session=True,  # Ctrl-C is for us: it must not take the broker away before we have hung up
         )
         self._process = process
         try:

@@ -150,6 +150,7 @@ class Planner:
         """Where a meter stands."""
         return self._registered.get(meter)
 
+    @property
     def versions(self) -> tuple[PlanVersion, ...]:
         """The plans as they were loaded."""
         return self._versions

@@ -15,15 +15,17 @@ from collector.acquisition.line import Line
 from collector.acquisition.plan import midnight, takes
 from collector.acquisition.planner import Task
 from collector.clock import Clock
-from collector.errors import UsageError
+from collector.errors import LinkError, UsageError
 from collector.jobs.collect import Collect, Collected
+from collector.jobs.receive import Receive
+from collector.jobs.receivers import listener, receivers_for
 from collector.jobs.registry import import_registry
 from collector.jobs.routes import routes_for
 from collector.settings.schema import Settings
 from collector.settings.spelling import did_you_mean
 from protocols.profile import Profile
 from storage.ledger.port import Ledger
-from storage.records import Basis, Plan, Slot
+from storage.records import Basis, Batch, Plan, Reading, Receipt, Slot
 from storage.registry import Registered
 
 ON_DEMAND = ""
@@ -126,14 +128,58 @@ class ReadNow:
         for one in chosen:
             if one.meter.channel in routes:
                 by_line.setdefault(routes[one.meter.channel].line, []).append(one)
+        pushing = [one for one in chosen if one.meter.channel not in routes]
         try:
             async with asyncio.TaskGroup() as tasks:
                 for line_meters in by_line.values():
                     tasks.create_task(self._one_line(collect, line_meters, plans))
+                if pushing:
+                    tasks.create_task(self._listen(pushing, wait))
         finally:
             for line in {route.line for route in routes.values()}:
                 await line.close()
         return self._done
+
+    async def _listen(self, pushing: Collection[Registered], wait: timedelta) -> None:
+        """Until every one of them has said something, or `wait` is over."""
+        stop = asyncio.Event()
+        waiting = {one.meter.meter: one for one in pushing}
+        heard: dict[str, int] = dict.fromkeys(waiting, 0)
+
+        def told(batch: Batch, receipt: Receipt) -> None:
+            by_meter: dict[str, list[Reading]] = {}
+            for reading in batch.readings:
+                by_meter.setdefault(reading.meter, []).append(reading)
+            for meter, readings in by_meter.items():
+                if meter in waiting:
+                    heard[meter] += len(readings)
+                    self._told(Collected(Task(waiting[meter], ()), Batch(readings=tuple(readings)), receipt, ()))
+            if all(heard.values()):
+                stop.set()
+
+        channels = {one.meter.channel for one in pushing}
+        receivers = receivers_for(
+            self._settings.channels,
+            await self._ledger.registry(),
+            self._profiles,
+            self._ledger,
+            self._clock,
+            zone=self._settings.zone,
+            told=told,
+            broker_of=listener,
+        )
+        async with asyncio.TaskGroup() as tasks:
+            listening = [tasks.create_task(self._listen_to(receivers[name], stop)) for name in sorted(channels)]
+            await asyncio.wait(listening, timeout=wait.total_seconds())
+            stop.set()
+        for meter, count in heard.items():
+            self._done.add(meter, readings=count, missing=0 if count else 1)
+
+    async def _listen_to(self, receiver: Receive, stop: asyncio.Event) -> None:
+        try:
+            await receiver.listen(stop)
+        except LinkError as error:
+            self._done.troubles.append(error.detail)
 
     async def _one_line(self, collect: Collect, meters: Iterable[Registered], plans: Collection[Plan]) -> None:
         for one in meters:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 import uuid
 from collections.abc import Callable, Iterable, Mapping
+from datetime import datetime
 from zoneinfo import ZoneInfo
 
+from collector.acquisition import plan
 from collector.acquisition.intake import Intake
 from collector.acquisition.mqtt_link import Broker, MqttLink
 from collector.clock import Clock
@@ -14,7 +16,7 @@ from collector.jobs.receive import PROTOCOL, Appends, Inbox, Receive, SlotsFor
 from collector.settings.schema import Channel
 from collector.settings.secrets import channel_password
 from protocols.profile import Profile
-from storage.records import Batch, Receipt
+from storage.records import Basis, Batch, PlanVersion, Receipt, Slot
 from storage.registry import Registered
 
 
@@ -69,3 +71,13 @@ def receivers_for(
             inbox = Inbox(channel.name, profiles, rows, zone=zone, slots_for=slots_for)
             receivers[channel.name] = Receive(link, intake, inbox, ledger, told=told)
     return receivers
+
+
+def owed_slots(versions: Iterable[PlanVersion], zone: ZoneInfo, gives: plan.Gives) -> SlotsFor:
+    """Which slots a pushed value fills, by the plans as they are valid."""
+    plans = tuple(versions)
+
+    def slots(one: Registered, quantity: str, basis: Basis, instant: datetime) -> Iterable[Slot]:
+        return plan.slots_for(plans, one, quantity, basis, instant, zone=zone, gives=gives)
+
+    return slots
