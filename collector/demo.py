@@ -12,7 +12,7 @@ import hashlib
 import json
 import tempfile
 from collections import Counter
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -21,9 +21,9 @@ from pathlib import Path
 from typing import Any
 
 from collector.acquisition.schedule import ClockWaker
-from collector.clock import DrivenClock
+from collector.clock import Clock, DrivenClock
 from collector.daemon import Daemon
-from collector.errors import WorkFailed
+from collector.errors import SettingsError, WorkFailed
 from collector.jobs.deliver import Deliverer
 from collector.jobs.report import Reporter
 from collector.jobs.validate import validate
@@ -32,13 +32,13 @@ from collector.settings.loading import load_settings
 from collector.settings.schema import Settings
 from collector.vee.judge import Ruleset
 from protocols.profile import Profile, builtin_profiles
-from simulators.fleet import Fleet, Listening, load_scenario
+from simulators.fleet import Fleet, Listening, ScenarioError, SimulatorError, load_scenario, simulate
 from storage.engine import open_ledger
 from storage.ledger.port import Ledger
 from storage.records import Delivery, Missing, Quality
 from storage.values import to_text
 
-__all__ = ["SPAN", "STEP", "District", "Latest", "Listening", "Numbers", "open_district"]
+__all__ = ["SPAN", "STEP", "District", "Fleet", "Latest", "Listening", "Numbers", "open_district", "serve_scenario"]
 
 SPAN = timedelta(hours=12)
 """What `demo --once` lives through: from the evening over midnight, when the meters freeze their registers, to the morning."""
@@ -217,3 +217,25 @@ def _hurried(settings: Settings) -> Settings:
 def _next_step(now: datetime) -> datetime:
     midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
     return midnight + ((now - midnight) // STEP + 1) * STEP
+
+
+async def serve_scenario(
+    which: str | Path,
+    clock: Clock,
+    *,
+    tell: Callable[[Fleet], None],
+    broker: str | None = None,
+    truth: Path | None = None,
+) -> None:
+    """Simulated meters alone, in real time, until cancelled; `tell` once they listen, `truth` written at the end.
+
+    :raises SettingsError: every mistake of the scenario. :raises WorkFailed: a socket or the broker is not to be had.
+    """
+    profiles = builtin_profiles()
+    try:
+        scenario = load_scenario(which, profiles)
+        await simulate(scenario, now=clock.now, profiles=profiles, tell=tell, broker=broker, truth=truth)
+    except ScenarioError as error:
+        raise SettingsError(str(error).splitlines()) from error
+    except SimulatorError as error:
+        raise WorkFailed(str(error)) from error

@@ -32,6 +32,7 @@ COMMANDS: Mapping[str, str] = {
     "validate": "collector.cli.validate:validate",
     "billing": "collector.cli.billing:billing",
     "report": "collector.cli.report:report",
+    "simulate": "collector.cli.simulate:simulate",
     "db": "collector.cli.db:db",
 }
 """Name → where it is. A command is here when it does its work, not before."""
