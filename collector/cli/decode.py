@@ -19,6 +19,8 @@ from protocols.dialects import DIALECTS
 from protocols.errors import Refused
 from protocols.telegram import Garbage, Item
 
+_CODE = re.compile(r"[a-z]+(_[a-z0-9]+)+")
+"""A reason code, such as `exception_2`; where a protocol has one kind of no, what it refuses with is told in words."""
 _BETWEEN = re.compile(r"[\s:,;|-]+|0[xX]|\\x")
 
 
@@ -98,7 +100,9 @@ def shape(protocol: str, decoded: Decoded) -> dict[str, Any]:
     items = [_item(item) for item in decoded.items]
     if not items and (asked := event.detail.get("id")):
         items = [_item(Item(asked))]  # a question says what it is about
-    return no_frame(protocol, f"refused: {refused}" if refused else None, event.frame) | {
+    if refused and not _CODE.fullmatch(refused):
+        refused = f"refused: {refused}"
+    return no_frame(protocol, refused or None, event.frame) | {
         "ok": True,
         "address": event.address,
         "function": f"{event.function:02X}",
