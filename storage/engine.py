@@ -90,7 +90,7 @@ def status(url: str) -> Status:
     """
     path = path_of(url)
     revision = _revision(path)
-    with _connection(path, read_only=True) as connection:
+    with _connection(path) as connection:
         there = set(inspect(connection).get_table_names())
         counts = {
             one.name: int(connection.scalar(select(func.count()).select_from(one)) or 0)
@@ -137,7 +137,7 @@ def _make_ready(path: Path, *, create: bool) -> None:
 def _revision(path: Path) -> str:
     """Of the schema, once it is clear that the file is one of ours."""
     _refuse_foreign(path)
-    with _connection(path, read_only=True) as connection:
+    with _connection(path) as connection:
         found = connection.scalar(select(_version.c.version_num))
     if found is None:
         raise DatabaseUnusable(f"{path} is damaged: it does not say which schema it has")
@@ -182,7 +182,7 @@ def _create(path: Path) -> None:
     try:
         with tempfile.TemporaryDirectory(prefix=f".{path.name}-", dir=path.parent) as folder:
             new = Path(folder) / path.name
-            with _connection(new) as connection:
+            with _connection(new, mode="rwc") as connection:
                 _run_steps(connection)
             os.link(new, path)
             _sync_folder(path.parent)
@@ -211,13 +211,10 @@ def _run_steps(connection: Connection) -> None:
 
 
 @contextmanager
-def _connection(path: Path, *, read_only: bool = False) -> Iterator[Connection]:
-    if read_only:
-        url = URL.create("sqlite", database=f"file:{quote(str(path))}", query={"mode": "ro", "uri": "true"})
-    else:
-        url = URL.create("sqlite", database=str(path))
+def _connection(path: Path, *, mode: str = "rw") -> Iterator[Connection]:
+    """`ro` would leave SQLite's log behind, owned by whoever looked; `rw` tidies up and makes no file."""
+    url = URL.create("sqlite", database=f"file:{quote(str(path))}", query={"mode": mode, "uri": "true"})
     engine = create_engine(url, poolclass=NullPool, isolation_level="AUTOCOMMIT")
-    if not read_only:
-        event.listen(engine, "connect", prepare)
+    event.listen(engine, "connect", prepare)
     with translated(str(path)), engine.connect() as connection:
         yield connection

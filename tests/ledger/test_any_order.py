@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
 
 from storage.ledger.port import Ledger
-from storage.records import Batch, Missing, Owner, Plan, Quality, Reading, Revision, Slot, Source
+from storage.records import Batch, Missing, Owner, Plan, Quality, Reading, Revision, Source
 from tests.ledger.ledgers import DAY, IMPORT, KINDS, at, deliver, new_ledger, row, slot, standing
 from tests.ledger.model import Key, Model
 
@@ -235,7 +235,3 @@ def test_any_order() -> None:
             derandomize=True,
         ),
     )
-
-
-def test_slots_are_compared_by_what_they_are() -> None:
-    assert Slot("a", "m1", IMPORT, slot(1).basis, at(1)) == slot(1, plan="a")

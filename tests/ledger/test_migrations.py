@@ -1,0 +1,88 @@
+"""All steps together build what storage/tables.py says, and what was read can't be altered, whoever asks."""
+
+import re
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from sqlalchemy import create_engine
+
+from storage import tables
+from storage.engine import upgrade
+from storage.migrations import runner
+
+
+@pytest.fixture
+def migrated(tmp_path: Path) -> Path:
+    path = tmp_path / "migrated.db"
+    upgrade(f"sqlite:///{path}")
+    return path
+
+
+def schema(path: Path) -> dict[tuple[str, str], str]:
+    """Everything that SQLite knows of its tables, indexes and triggers, but for line breaks."""
+    with closing(sqlite3.connect(path)) as connection:
+        rows = connection.execute("SELECT type, name, coalesce(sql, '') FROM sqlite_master").fetchall()
+    return {(kind, name): " ".join(sql.split()) for kind, name, sql in rows if "alembic_version" not in name}
+
+
+def parts(sql: str) -> list[str]:
+    """Of a table, its constraints may come in any order."""
+    head, _, body = sql.partition("(")
+    inside, _, tail = body.rpartition(")")
+    return [head, *sorted(part.strip() for part in re.split(r", (?![^(]*\))", inside)), tail]
+
+
+def test_all_steps_together_are_the_tables(migrated: Path, tmp_path: Path) -> None:
+    created = tmp_path / "created.db"
+    tables.metadata.create_all(create_engine(f"sqlite:///{created}"))
+    stepped, whole = schema(migrated), schema(created)
+    assert stepped.keys() == whole.keys()
+    for name, sql in whole.items():
+        assert parts(stepped[name]) == parts(sql), name
+    assert len(whole) > 30
+
+
+def test_alembic_finds_no_difference(migrated: Path) -> None:
+    with create_engine(f"sqlite:///{migrated}").connect() as connection:
+        context = MigrationContext.configure(connection, opts={"compare_type": True})
+        assert compare_metadata(context, tables.metadata) == []
+
+
+def test_the_last_step_is_the_one_that_tables_name() -> None:
+    assert runner.steps()[-1] == tables.REVISION
+
+
+def test_the_file_says_whose_it_is(migrated: Path) -> None:
+    with closing(sqlite3.connect(migrated)) as connection:
+        assert connection.execute("PRAGMA application_id").fetchone() == (tables.APPLICATION_ID,)
+        assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+
+
+def fill(connection: sqlite3.Connection, table: str) -> None:
+    """A row of ones: what is in it does not matter here."""
+    columns = connection.execute(f"PRAGMA table_info({table!r})").fetchall()
+    names = ", ".join(f'"{column[1]}"' for column in columns)
+    connection.execute(f'INSERT INTO "{table}" ({names}) VALUES ({", ".join("1" for _ in columns)})')
+
+
+@pytest.mark.parametrize("table", [table.name for table in tables.FROZEN])
+def test_what_was_read_cannot_be_altered(migrated: Path, table: str) -> None:
+    kept_at_hand = {
+        "reading": {"slot_plan_id", "slot_at", "data_day", "conflicted", "revision", "waits", "due"},
+        "restatement": {"served"},
+        "delivery": {"written"},
+    }.get(table, set())
+    with closing(sqlite3.connect(migrated)) as connection:
+        fill(connection, table)
+        columns = {column[1] for column in connection.execute(f"PRAGMA table_info({table!r})")}
+        for column in columns - kept_at_hand:
+            with pytest.raises(sqlite3.IntegrityError, match=f"{table} is append-only"):
+                connection.execute(f'UPDATE "{table}" SET "{column}" = 2')
+        with pytest.raises(sqlite3.IntegrityError, match=f"{table} is append-only"):
+            connection.execute(f'DELETE FROM "{table}"')
+        for column in kept_at_hand:
+            connection.execute(f'UPDATE "{table}" SET "{column}" = 2')
