@@ -1,16 +1,19 @@
 """Transactions on one database: one writer at a time, any number of readers, and errors in our words.
 
 Writers begin with BEGIN IMMEDIATE, so that nobody finds out at the commit that another process was quicker; who has
-waited for another process `PATIENCE` times gives up with `DatabaseBusy`. SQLite waits in a thread that nothing can
-interrupt, so each of these times is shorter than the time a daemon has to drain.
+waited for another process `PATIENCE` times gives up with `DatabaseBusy`.
+
+A transaction that has begun is finished, even if who asked for it is cancelled meanwhile: SQLite works in a thread that
+nothing can interrupt, and a statement cut off in the middle would hold its lock there for a while (seen: seconds).
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, TypeVar
 
 from sqlalchemy import URL, event
 from sqlalchemy.exc import DBAPIError
@@ -21,13 +24,23 @@ from storage.ledger.vocabulary import Vocabulary
 
 BUSY_S = 5.0
 PATIENCE = 3
-"""Times 5 s: longer than any transaction of ours takes."""
+"""Times 5 s: longer than any transaction of ours takes. Each time is shorter than what a daemon has to drain."""
 
 PRAGMAS = (
     "PRAGMA journal_mode = WAL",
     "PRAGMA synchronous = FULL",  # NORMAL may lose committed transactions when the power fails
     "PRAGMA foreign_keys = ON",
 )
+
+Answer = TypeVar("Answer")
+Work = Callable[[AsyncConnection], Awaitable[Answer]]
+
+
+@dataclass(slots=True)
+class _Asked:
+    """Does anybody still want it?"""
+
+    abandoned: bool = False
 
 
 class Sessions:
@@ -39,31 +52,45 @@ class Sessions:
         self._writer = asyncio.Lock()
         self.words = Vocabulary()
 
+    async def write(self, work: Work[Answer]) -> Answer:
+        """Do this in a transaction that is committed at the end, or has never been."""
+        asked = _Asked()
+        return await _finished(self._write(work, asked), asked)
+
+    async def read(self, work: Work[Answer]) -> Answer:
+        """Do this in a transaction that sees one state of the database throughout."""
+        return await _finished(self._read(work), _Asked())
+
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[AsyncConnection]:
-        """A transaction that sees one state of the database throughout."""
+        """As `read`, for answers that come bit by bit."""
         with translated(self._path):
             async with self._engine.connect() as connection:
                 await connection.exec_driver_sql("BEGIN")
                 yield connection
                 await connection.exec_driver_sql("COMMIT")
 
-    @asynccontextmanager
-    async def writing(self) -> AsyncIterator[AsyncConnection]:
-        """A transaction that is committed at the end, or has never been."""
+    async def _read(self, work: Work[Answer]) -> Answer:
+        async with self.reading() as connection:
+            return await work(connection)
+
+    async def _write(self, work: Work[Answer], asked: _Asked) -> Answer:
         with translated(self._path):
             async with self._writer, self._engine.connect() as connection:
-                await self._begin(connection)
+                await self._begin(connection, asked)
                 try:
-                    yield connection
+                    answer = await work(connection)
                     await connection.exec_driver_sql("COMMIT")
                 except BaseException:  # the pool rolls back what is given back in the middle
                     self.words.forget()
                     raise
                 self.words.keep()
+                return answer
 
-    async def _begin(self, connection: AsyncConnection) -> None:
+    async def _begin(self, connection: AsyncConnection, asked: _Asked) -> None:
         for tries_left in range(PATIENCE - 1, -1, -1):
+            if asked.abandoned:
+                raise asyncio.CancelledError
             try:
                 await connection.exec_driver_sql("BEGIN IMMEDIATE")
             except DBAPIError as error:
@@ -75,6 +102,20 @@ class Sessions:
     async def close(self) -> None:
         """Close all connections; the last one of all processes tidies the log into the file."""
         await self._engine.dispose()
+
+
+async def _finished(work: Coroutine[Any, Any, Answer], asked: _Asked) -> Answer:
+    """Wait for the end of it, and only then be cancelled."""
+    task = asyncio.create_task(work)
+    cancelled: asyncio.CancelledError | None = None
+    while not task.done():
+        try:
+            await asyncio.wait([task])
+        except asyncio.CancelledError as error:
+            cancelled, asked.abandoned = error, True
+    if cancelled is not None:
+        raise cancelled from (None if task.cancelled() else task.exception())
+    return task.result()
 
 
 def _engine_for(path: str, busy_s: float) -> AsyncEngine:
