@@ -119,6 +119,7 @@ class Daemon:
 
     def _received(self, planner: Planner, batch: Batch, _: Receipt) -> None:
         planner.filled(filled(batch))
+        planner.failed((missing.slot for missing in batch.missing), self._clock.now())  # its reason is the meter's own
         self._pushed += len(batch.frames) + len(batch.dead_letters)
         self._committed.set()
 

@@ -13,7 +13,7 @@ from datetime import UTC, datetime, timedelta
 
 from aiomqtt import Client, ProtocolVersion
 
-START = datetime(2026, 1, 1, tzinfo=UTC)
+START = datetime(2020, 1, 1, tzinfo=UTC)
 METERS = 20
 AT_ONCE = 8
 PAUSE_S = 0.02
@@ -47,7 +47,3 @@ async def publish(port: int) -> None:
         await one(sent)
         sys.stdout.write(f"{sent + 1}\n")
         sys.stdout.flush()
-
-
-if __name__ == "__main__":
-    asyncio.run(publish(int(sys.argv[1])))
