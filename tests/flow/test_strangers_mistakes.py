@@ -1,9 +1,12 @@
 """A stranger's mistakes: each gets one clear sentence, the right exit status, no traceback, and leaves things as they were."""
 
+import os
+import signal
 import sqlite3
 from pathlib import Path
 
 import pytest
+import serial
 
 from tests.flow.commands import Ended, finish, run, start
 from tests.flow.stocked import CONFIGURATION, METERS, place, stock
@@ -153,3 +156,58 @@ def test_a_registry_that_a_spreadsheet_saved_in_gbk(config: Path) -> None:
 
 def test_a_registry_that_is_not_there(config: Path) -> None:
     refused(chaobiao("meters", "import", "-c", config, "none.csv"), "none.csv: No such file or directory")
+
+
+def pushed(config: Path) -> None:
+    """A broker that is not there, and a meter that would push to it."""
+    channel = 'link = "mqtt://127.0.0.1:1"\nprotocol = "mqtt-json"\ntopics = ["meters/+/reading"]'
+    text = CONFIGURATION.replace('link = "tcp://127.0.0.1:1"\nprotocol = "dlt645"', channel)
+    config.write_text(text.replace('basis = "freeze"\nat = "00:05"', 'every = "15m"'), "utf-8")
+    config.with_name("meters.csv").write_text("meter,profile,channel,address\nJ1,json_meter,village-1,J1\n", "utf-8")
+
+
+def test_a_broker_that_is_down_fails_read(config: Path) -> None:
+    pushed(config)
+    ended = chaobiao("read", "-c", config, "--wait", "200ms")
+    assert (ended.status, ended.out) == (1, "")
+    assert "mqtt://127.0.0.1:1 cannot be reached" in ended.err
+    assert "gave nothing: J1" in ended.err
+
+
+def test_a_broker_that_is_down_does_not_stop_run(config: Path) -> None:
+    pushed(config)
+    process = start("run", "-c", config)
+    assert process.stderr is not None
+    said = ""
+    while "trying again" not in said:
+        line = process.stderr.readline()
+        assert line, f"it ended: {said}"
+        said += line
+    assert "mqtt://127.0.0.1:1 cannot be reached" in said
+    process.send_signal(signal.SIGTERM)
+    ended = finish(process)
+    assert ended.status == 0
+    assert "Traceback" not in said + ended.err
+
+
+def test_a_serial_port_that_another_program_uses(config: Path) -> None:
+    ours, theirs = os.openpty()
+    port = os.ttyname(theirs)
+    config.write_text(CONFIGURATION.replace("tcp://127.0.0.1:1", f"serial://{port}"), "utf-8")
+    with serial.Serial(port, exclusive=True):
+        ended = chaobiao("read", "-c", config, "--meter", "M1")
+    os.close(ours)
+    os.close(theirs)
+    assert (ended.status, ended.out) == (1, "")
+    assert f"port_in_use: {port}: another program uses it" in ended.err
+
+
+def test_a_serial_port_that_is_not_there(config: Path) -> None:
+    config.write_text(CONFIGURATION.replace("tcp://127.0.0.1:1", "serial:///dev/ttyNOWHERE"), "utf-8")
+    ended = chaobiao("read", "-c", config)
+    assert (ended.status, ended.out) == (1, "")
+    assert "no_such_port: /dev/ttyNOWHERE: there is no such serial port" in ended.err
+
+
+def test_a_meter_that_the_registry_does_not_know(config: Path) -> None:
+    refused(chaobiao("read", "-c", config, "--meter", "M3"), "the registry knows no meter 'M3'")
