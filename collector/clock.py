@@ -55,10 +55,6 @@ class DrivenClock:
         self._sleepers.append((instant, sleeper))
         await sleeper
 
-    def next_alarm(self) -> datetime | None:
-        """The earliest instant that anybody waits for."""
-        return min((instant for instant, sleeper in self._sleepers if not sleeper.done()), default=None)
-
     def advance(self, instant: datetime) -> None:
         """Move to an instant, never back, and wake who waited for it."""
         self._now = max(self._now, instant.astimezone(UTC))

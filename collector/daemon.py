@@ -14,7 +14,7 @@ import asyncio
 import logging
 import signal
 from collections.abc import Callable, Mapping
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
 
 from collector.acquisition.planner import LONGEST_WINDOW, Planner
@@ -58,21 +58,22 @@ class Daemon:
         self._stop = asyncio.Event()
         self._pushed = 0
         self._committed = asyncio.Event()
-        self.ready = asyncio.Event()
-        self.poll: Poll | None = None
+        self._started: asyncio.Future[Poll] = asyncio.get_running_loop().create_future()
 
     def stop(self) -> None:
         """Drain and end."""
         self._stop.set()
 
-    async def quiet(self, pushed: int = 0) -> None:
-        """Return when all that was due is done and `pushed` messages are committed. For whoever drives the clock."""
-        await self.ready.wait()
+    async def quiet(self, pushed: int = 0) -> datetime:
+        """Return when all that was due is done and `pushed` messages are committed, with the instant of the next alarm.
+
+        For whoever drives the clock.
+        """
+        poll = await self._started
         while self._pushed < pushed:
             self._committed.clear()
             await self._committed.wait()
-        if self.poll is not None:
-            await self.poll.quiet()
+        return await poll.quiet()
 
     async def run(self) -> None:
         """Collect until `stop`."""
@@ -82,7 +83,7 @@ class Daemon:
         routes = routes_for(self._settings.channels, self._clock)
         collect = Collect(self._ledger, self._clock, self._settings.zone, routes, self._profiles)
         waker = self._make_waker(self._clock)
-        self.poll = Poll(planner, collect, self._ledger, self._clock, waker, routes, drain_s=DRAIN_S, watch=self._watch)
+        poll = Poll(planner, collect, self._ledger, self._clock, waker, routes, drain_s=DRAIN_S, watch=self._watch)
         receivers = receivers_for(
             self._settings.channels,
             planner.meters,
@@ -96,10 +97,10 @@ class Daemon:
         log.info("collecting %d meters over %d channels", len(planner.meters), len(self._settings.channels))
         try:
             async with asyncio.TaskGroup() as tasks:
-                tasks.create_task(self.poll.run(self._stop))
+                tasks.create_task(poll.run(self._stop))
                 for receiver in receivers.values():
                     tasks.create_task(receiver.run(self._stop))
-                self.ready.set()
+                self._started.set_result(poll)
         finally:
             waker.close()
             for route in routes.values():

@@ -107,14 +107,12 @@ class District:
 
     async def live_until(self, instant: datetime) -> AsyncIterator[datetime]:
         """Let time pass; yields after each step, when all is quiet."""
-        await self.daemon.ready.wait()
         while True:
             await self.fleet.publish_until(self.clock.now())
-            await self.daemon.quiet(self.fleet.acknowledged)
+            alarm = await self.daemon.quiet(self.fleet.acknowledged)
             yield self.clock.now()
             if self.clock.now() >= instant:
                 return
-            alarm = self.clock.next_alarm() or instant
             self.clock.advance(min(alarm, _next_step(self.clock.now()), instant))
 
     async def judge_and_hand_over(self) -> None:

@@ -75,11 +75,12 @@ class Poll:
                 for worker in workers:
                     worker.cancel()
 
-    async def quiet(self) -> None:
-        """Return when all that was due is done and the planner sleeps. For whoever drives the clock."""
+    async def quiet(self) -> datetime:
+        """Return when all that was due is done, with the instant of the planner's next alarm. For whoever drives the clock."""
         while self._busy or self._alarm is None or self._alarm <= self._clock.now():
             self._fell_asleep.clear()
             await self._fell_asleep.wait()
+        return self._alarm
 
     async def _plan(self, stop: asyncio.Event, stopping: asyncio.Task[bool]) -> None:
         while not stop.is_set():
