@@ -155,7 +155,7 @@ Index(
 )
 Index(
     "ix_reading_due",
-    *(reading.c[name] for name in ("meter_id", "quantity_id", "time")),
+    *(reading.c[name] for name in ("meter_id", "quantity_id", "time", "slot_at")),
     sqlite_where=reading.c.due.is_(True),
 )
 

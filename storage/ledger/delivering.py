@@ -80,12 +80,22 @@ _due = (
 
 _groups, _instants = listed("name", parameter="groups"), listed("name", "time", parameter="instants")
 _group = tables.point.c.billing_group
+_no_group_named = _group.not_in(select(_groups.c.name))
 _asked_for = or_(
-    _group.not_in(select(_groups.c.name)),
+    _no_group_named,
     *(tuple_(_group, _r.c[time]).in_(select(_instants.c.name, _instants.c.time)) for time in ("time", "slot_at")),
 )
+# What a group never bills stays due for ever: so the index alone says first which of them may be meant at all.
+_candidate = _r.alias("candidate")
+_candidates = select(_candidate.c.id).where(
+    _candidate.c.due.is_(True),
+    or_(
+        *(_candidate.c[time].in_(select(_instants.c.time)) for time in ("time", "slot_at")),
+        _candidate.c.meter_id.in_(select(tables.installation.c.meter_id).join(tables.point).where(_no_group_named)),
+    ),
+)
 _next = (
-    _due.where(_asked_for)
+    _due.where(_r.c.id.in_(_candidates), _asked_for)
     .order_by(tables.meter.c.meter, tables.quantity.c.code, _r.c.time, _r.c.basis)
     .limit(bindparam("most"))
 )

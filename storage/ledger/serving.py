@@ -6,11 +6,11 @@ from collections.abc import AsyncGenerator, Collection, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Select, and_, case, func, literal, or_, select
+from sqlalchemy import and_, bindparam, case, func, literal, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from storage import tables
-from storage.columns import QUALITY
+from storage.columns import BASIS, QUALITY
 from storage.records import Basis, Judged, Quality, Reading, Slot
 
 CHUNK = 1000
@@ -88,24 +88,23 @@ async def readings(
     """Meter after meter, some at a time: however many there are, memory holds one chunk."""
     found = await connection.execute(select(_m.c.id, _m.c.meter).order_by(_m.c.meter))
     chosen = [number for number, meter in found if not meters or meter in meters]
-    query = _chosen(quantities, basis, start, end)
-    for number in chosen:
-        one_meter = query.where(_r.c.meter_id == number)
-        async with connection.stream(one_meter, execution_options={"yield_per": CHUNK}) as rows:
-            async for row in rows:
-                yield judged(row)
-
-
-def _chosen(
-    quantities: Collection[str], basis: Basis | None, start: datetime | None, end: datetime | None
-) -> Select[Any]:
-    query = select(*COLUMNS).select_from(whole).order_by(_q.c.code, _r.c.basis, _r.c.time)
-    if quantities:
-        query = query.where(_q.c.code.in_(sorted(quantities)))
-    if basis is not None:
-        query = query.where(_r.c.basis == basis)
+    codes = await connection.execute(select(_q.c.id, _q.c.code))
+    query = (
+        select(*COLUMNS)
+        .select_from(whole)
+        .where(
+            _r.c.meter_id == bindparam("of"),
+            # all of the key's columns, so that a span of time is found in the index
+            _r.c.quantity_id.in_([number for number, code in codes if not quantities or code in quantities]),
+            _r.c.basis.in_([basis] if basis is not None else BASIS.names),
+        )
+        .order_by(_q.c.code, _r.c.basis, _r.c.time)
+    )
     if start is not None:
         query = query.where(_r.c.time >= start)
     if end is not None:
         query = query.where(_r.c.time < end)
-    return query
+    for number in chosen:
+        async with connection.stream(query, {"of": number}, execution_options={"yield_per": CHUNK}) as rows:
+            async for row in rows:
+                yield judged(row)

@@ -266,7 +266,9 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name="pk_reading"),
         sa.UniqueConstraint("meter_id", "quantity_id", "basis", "time", name="uq_reading_key"),
     )
-    op.create_index("ix_reading_due", "reading", ["meter_id", "quantity_id", "time"], sqlite_where=sa.text("due IS 1"))
+    op.create_index(
+        "ix_reading_due", "reading", ["meter_id", "quantity_id", "time", "slot_at"], sqlite_where=sa.text("due IS 1")
+    )
     op.create_index(
         "ix_reading_waits", "reading", ["meter_id", "quantity_id", "basis", "time"], sqlite_where=sa.text("waits IS 1")
     )
