@@ -3,6 +3,7 @@
     settings ─► routes (links, lines) ─┐
     ledger ──► planner ────────────────┼─► poll      one worker a line
     broker ──► intake ─────────────────┴─► receive   acknowledged after the commit
+    ledger ──► settle                                verdicts every minute, deliveries at the hour that is configured
 
 SIGTERM and SIGINT drain: nothing new is begun, what is under way ends (at most `DRAIN_S`), what was received is committed
 and acknowledged, and the process ends with 0.
@@ -26,6 +27,7 @@ from collector.jobs.receive import filled
 from collector.jobs.receivers import owed_slots, receivers_for
 from collector.jobs.registry import import_registry
 from collector.jobs.routes import routes_for
+from collector.jobs.settle import Settle
 from collector.settings.schema import Settings
 from protocols.profile import Profile
 from storage.ledger.port import Ledger
@@ -37,7 +39,10 @@ DRAIN_S = 8.0
 
 
 class Daemon:
-    """Collects until told to stop. The ledger is the caller's: opened before, closed after."""
+    """Collects, judges and hands over until told to stop. The ledger is the caller's: opened before, closed after.
+
+    `settle` False: whoever drives the clock judges and hands over himself.
+    """
 
     def __init__(
         self,
@@ -48,6 +53,7 @@ class Daemon:
         clock: Clock,
         waker: Callable[[Clock], Waker] = ScheduledWaker,
         watch: Callable[[Collected], None] = lambda _: None,
+        settle: bool = True,
     ) -> None:
         self._settings = settings
         self._profiles = profiles
@@ -55,6 +61,7 @@ class Daemon:
         self._clock = clock
         self._make_waker = waker
         self._watch = watch
+        self._settle = Settle(settings, profiles, ledger, clock) if settle else None
         self._stop = asyncio.Event()
         self._pushed = 0
         self._committed = asyncio.Event()
@@ -100,6 +107,8 @@ class Daemon:
                 tasks.create_task(poll.run(self._stop))
                 for receiver in receivers.values():
                     tasks.create_task(receiver.run(self._stop))
+                if self._settle is not None:
+                    tasks.create_task(self._settle.run(self._stop))
                 self._started.set_result(poll)
         finally:
             waker.close()

@@ -24,13 +24,12 @@ from collector.acquisition.schedule import ClockWaker
 from collector.clock import Clock, DrivenClock
 from collector.daemon import Daemon
 from collector.errors import SettingsError, WorkFailed
-from collector.jobs.deliver import Deliverer
 from collector.jobs.report import Reporter
+from collector.jobs.ruleset import ruleset_for
+from collector.jobs.settle import deliverer_for
 from collector.jobs.validate import validate
-from collector.outlets.files import DeliveryDirectory
 from collector.settings.loading import load_settings
 from collector.settings.schema import Settings
-from collector.vee.judge import Ruleset
 from protocols.profile import Profile, builtin_profiles
 from simulators.fleet import Fleet, Listening, ScenarioError, SimulatorError, load_scenario, simulate
 from storage.engine import open_ledger
@@ -93,7 +92,7 @@ class District:
         self.settings = settings
         self.ledger = ledger
         self.profiles: Mapping[str, Profile] = builtin_profiles()
-        self.daemon = Daemon(settings, self.profiles, ledger, clock=clock, waker=ClockWaker)
+        self.daemon = Daemon(settings, self.profiles, ledger, clock=clock, waker=ClockWaker, settle=False)
         if settings.billing is None:
             raise WorkFailed("the simulated district has no [billing] directory")
         self.directory = settings.billing.directory
@@ -117,9 +116,10 @@ class District:
 
     async def judge_and_hand_over(self) -> None:
         """Verdicts for what is new, and a delivery of what they released."""
-        await validate(self.ledger, Ruleset(profiles=self.profiles), self.clock)
-        directory = DeliveryDirectory(self.directory)
-        await Deliverer(self.ledger, directory, self.clock, self.settings.zone, self.profiles).run()
+        await validate(self.ledger, ruleset_for(self.settings, self.profiles), self.clock)
+        deliverer = deliverer_for(self.settings, self.profiles, self.ledger, self.clock)
+        if deliverer is not None:
+            await deliverer.run()
 
     async def numbers(self) -> Numbers:
         """The outcome, from the ledger and the files' rows, held against the truth."""

@@ -7,16 +7,15 @@ from pathlib import Path
 
 import click
 
-from collector.billing.groups import ReadingDay
 from collector.cli.command import Command, Group, config_option, json_option
 from collector.cli.opening import Site, open_site
 from collector.cli.shapes import Shape, delivery_shape, one_line
 from collector.cli.tables import local_text, show_table
 from collector.clock import SystemClock
 from collector.errors import SettingsError, UsageError
-from collector.jobs.deliver import Deliverer, HandedOver
+from collector.jobs.deliver import HandedOver
+from collector.jobs.settle import deliverer_for
 from collector.outlets.batch import row_object
-from collector.outlets.files import DeliveryDirectory
 from collector.words import mark, say, say_n
 from storage.records import Delivery, DeliveryRow
 
@@ -55,16 +54,12 @@ def deliver(config: Path, as_json: bool) -> None:
 
 
 async def _deliver(config: Path, site: Site) -> HandedOver:
-    settings = site.settings
-    if settings.billing is None:
-        raise SettingsError(
-            [f'{config}:1: billing: is missing; deliveries need [billing] with directory = "deliveries"']
-        )
-    groups = tuple(ReadingDay(group.name, group.day, group.release) for group in settings.billing.groups)
     async with site.ledger() as ledger:
-        deliverer = Deliverer(
-            ledger, DeliveryDirectory(settings.billing.directory), SystemClock(), settings.zone, site.profiles, groups
-        )
+        deliverer = deliverer_for(site.settings, site.profiles, ledger, SystemClock())
+        if deliverer is None:
+            raise SettingsError(
+                [f'{config}:1: billing: is missing; deliveries need [billing] with directory = "deliveries"']
+            )
         return await deliverer.run()
 
 

@@ -116,6 +116,8 @@ class Billing(_Table):
     """Where verified readings are handed over."""
 
     directory: FilePath = Field(examples=['"deliveries"'])
+    deliver: MinuteOfDay | None = Field(None, examples=['"06:30"'])
+    """When the daemon hands over, every day; None = only `chaobiao billing deliver` does."""
     groups: tuple[BillingGroup, ...] = Field((), alias="group")
 
 

@@ -182,6 +182,7 @@ async def test_a_restart_asks_only_for_what_is_still_owed(tmp_path: Path) -> Non
                 ledger,
                 clock=clock,
                 waker=ClockWaker,
+                settle=False,
                 watch=lambda done: asked.append((done.task.registered.meter.meter, len(done.task.slots))),
             )
             await run_until(daemon, clock, instant)
@@ -212,7 +213,7 @@ async def test_a_silent_meter_delays_only_its_own_line(tmp_path: Path) -> None:
             )
             ledger = MemoryLedger()
             settings = load_settings(config)
-            daemon = Daemon(settings, profiles, ledger, clock=clock, waker=ClockWaker)
+            daemon = Daemon(settings, profiles, ledger, clock=clock, waker=ClockWaker, settle=False)
             await run_until(daemon, clock, scenario.start + timedelta(minutes=31))
     counts = await ledger.day_counts(
         scenario.start.date() - timedelta(days=1), scenario.start.date() + timedelta(days=1)
@@ -239,7 +240,7 @@ async def test_the_database_of_the_daemon_is_a_real_one(tmp_path: Path) -> None:
         )
         settings = load_settings(config)
         ledger = await open_ledger(settings.storage.url.url, create=True)
-        daemon = Daemon(settings, profiles, ledger, clock=clock, waker=ClockWaker)
+        daemon = Daemon(settings, profiles, ledger, clock=clock, waker=ClockWaker, settle=False)
         await run_until(daemon, clock, scenario.start + timedelta(minutes=11))
         await ledger.close()
         truth = {
@@ -252,3 +253,35 @@ async def test_the_database_of_the_daemon_is_a_real_one(tmp_path: Path) -> None:
     stored = [json.loads(line) for line in ended.out.splitlines()]
     assert len(stored) >= 2
     assert {(one["time"], Decimal(one["value"])) for one in stored} == truth
+
+
+async def test_the_daemon_judges_and_hands_over_by_itself(tmp_path: Path) -> None:
+    profiles = builtin_profiles()
+    scenario = load_scenario("one-of-each", profiles)
+    clock = DrivenClock(scenario.start)
+    deliveries = tmp_path / "deliveries"
+    async with Fleet(scenario, now=clock.now, profiles=profiles) as fleet:
+        (house,) = [one for one in fleet.listening if one.protocol == "dlt645"]
+        config = installation(
+            tmp_path,
+            f'name = "a"\nlink = "{house.url}"\nprotocol = "dlt645"',
+            meters=f"m1,dlt645_2007_1p,a,{house.address}\n",
+            every="5m",
+        )
+        hour = (scenario.start + timedelta(minutes=20)).astimezone(load_settings(config).zone)
+        with config.open("a", encoding="utf-8") as file:
+            file.write(f'[billing]\ndirectory = "{deliveries}"\ndeliver = "{hour:%H:%M}"\n')
+        ledger = MemoryLedger()
+        daemon = Daemon(load_settings(config), profiles, ledger, clock=clock, waker=ClockWaker)
+        async with asyncio.timeout(30), asyncio.TaskGroup() as tasks:
+            tasks.create_task(daemon.run())
+            while not list(deliveries.glob("*.manifest.json")):
+                await daemon.quiet()
+                assert clock.now() < scenario.start + timedelta(hours=1)
+                clock.advance(clock.now() + timedelta(minutes=1))
+                await asyncio.sleep(0.01)  # judging and files run beside the planner, which alone says when it is quiet
+            daemon.stop()
+    assert clock.now() >= scenario.start + timedelta(minutes=20)
+    rows = [json.loads(line) for line in (deliveries / "batch-00000001.jsonl").read_text("utf-8").splitlines()]
+    assert len(rows) >= 4
+    assert {row["quality"] for row in rows} == {"verified"}

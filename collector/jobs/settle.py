@@ -1,0 +1,107 @@
+"""Beside collecting: verdicts for what came, and once a day, where the configuration says when, the hand-over to billing.
+
+Neither may stop collecting. What fails is told and tried again; the ledger knows what is not done yet, so nothing is kept here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Mapping
+from contextlib import suppress
+from datetime import datetime, timedelta
+
+from collector.acquisition.plan import timetable
+from collector.billing.groups import ReadingDay
+from collector.clock import Clock
+from collector.errors import WorkFailed
+from collector.jobs.deliver import Deliverer
+from collector.jobs.ruleset import ruleset_for
+from collector.jobs.validate import validate
+from collector.outlets.files import DeliveryDirectory
+from collector.settings.schema import Settings
+from protocols.profile import Profile
+from storage.errors import DatabaseBusy, DeliveryRefused, VerdictRefused
+from storage.ledger.port import Ledger
+from storage.records import Plan
+
+log = logging.getLogger(__name__)
+
+JUDGE_EVERY = timedelta(minutes=1)
+TRY_AGAIN = timedelta(minutes=15)
+"""After a hand-over that failed."""
+
+
+def deliverer_for(
+    settings: Settings, profiles: Mapping[str, Profile], ledger: Ledger, clock: Clock
+) -> Deliverer | None:
+    """Who hands over, as the configuration says; None where it has no [billing]."""
+    if settings.billing is None:
+        return None
+    groups = tuple(ReadingDay(group.name, group.day, group.release) for group in settings.billing.groups)
+    directory = DeliveryDirectory(settings.billing.directory)
+    return Deliverer(ledger, directory, clock, settings.zone, profiles, groups)
+
+
+class Settle:
+    """Judges every minute, hands over daily."""
+
+    def __init__(self, settings: Settings, profiles: Mapping[str, Profile], ledger: Ledger, clock: Clock) -> None:
+        self._settings = settings
+        self._ledger = ledger
+        self._clock = clock
+        self._ruleset = ruleset_for(settings, profiles)
+        self._deliverer = deliverer_for(settings, profiles, ledger, clock)
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Until `stop`; a portion or a delivery under way is finished first."""
+        hand_over_at = self._next_hand_over(self._clock.now())
+        while not stop.is_set():
+            await self._judge()
+            if hand_over_at is not None and self._clock.now() >= hand_over_at:
+                done = await self._hand_over()
+                now = self._clock.now()
+                hand_over_at = self._next_hand_over(now) if done else now + TRY_AGAIN
+            await _until(self._clock, self._clock.now() + JUDGE_EVERY, stop)
+
+    async def _judge(self) -> None:
+        try:
+            done = await validate(self._ledger, self._ruleset, self._clock)
+        except (DatabaseBusy, VerdictRefused) as error:
+            log.warning("judging waits: %s", error)
+            return
+        if done.suspect:
+            rules = ", ".join(f"{rule} {count}" for rule, count in done.by_rule.items())
+            log.warning("%d of %d new readings are suspect: %s", done.suspect, done.judged, rules)
+
+    async def _hand_over(self) -> bool:
+        if self._deliverer is None:
+            return True
+        try:
+            done = await self._deliverer.run()
+        except (DatabaseBusy, DeliveryRefused, WorkFailed, OSError) as error:
+            log.error("not handed over, will be tried again: %s", error)
+            return False
+        for delivery in (*done.again, *done.new):
+            log.info("delivery %d: %d rows in %s", delivery.batch_seq, delivery.rows, delivery.data_file)
+        return True
+
+    def _next_hand_over(self, now: datetime) -> datetime | None:
+        billing = self._settings.billing
+        if billing is None or billing.deliver is None:
+            return None
+        daily = Plan("deliver", (), at_minute=billing.deliver)
+        after = now + timedelta(microseconds=1)
+        return next(timetable(daily, after, now + timedelta(days=2), self._settings.zone)).due
+
+
+async def _until(clock: Clock, instant: datetime, stop: asyncio.Event) -> None:
+    sleeping = asyncio.ensure_future(clock.sleep_until(instant))
+    stopping = asyncio.ensure_future(stop.wait())
+    try:
+        await asyncio.wait((sleeping, stopping), return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for waiting in (sleeping, stopping):
+            waiting.cancel()
+            with suppress(asyncio.CancelledError):
+                await waiting
