@@ -123,9 +123,7 @@ class RtuSession:
         foreign = answer_end(data, 0)
         for end in range(max(self._examined + 1, SHORTEST), len(data) + 1):
             for begin, head in ((end - self._whole, self._head), (end - REFUSAL_LENGTH, self._no)):
-                if begin <= 0 or not data.startswith(head, begin) or self._request.startswith(data[begin:end]):
-                    continue
-                if is_sound(data[begin:end]):
+                if begin > 0 and data.startswith(head, begin) and is_sound(data[begin:end]):
                     return self._give_up(begin, UnexpectedBytes("bytes before the answer", data=data[:begin]))
             if end == foreign and is_sound(data[:end]):
                 return self._give_up(end, _named(data[:end], asked))

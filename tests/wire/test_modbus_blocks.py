@@ -172,6 +172,7 @@ def test_unit_is_named_only_where_the_wire_has_it() -> None:
         ("float32", "7FC00000", []),
         ("float32", "FF800000", []),
         ("float64", "7FF8000000000000", []),
+        ("float32", "80000000", ["80000000"]),
     ],
 )
 def test_no_value_is_never_a_number(type_: str, wire: str, invalid: list[str]) -> None:

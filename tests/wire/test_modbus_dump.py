@@ -100,6 +100,8 @@ def test_no_rtu_frame(data: bytes, reason: str) -> None:
         (bytes.fromhex("000100000005 01 04040001"), "wrong_length"),
         (bytes.fromhex("000100000006 01 0403000102"), "wrong_length"),
         (bytes.fromhex("000100000006 01 0400000000"), "wrong_length"),
+        (bytes.fromhex("000100000006 01 04FFFF0002"), "wrong_length"),
+        (bytes.fromhex("000100010005 01 04020001"), "unexpected_bytes"),
         (bytes.fromhex("000100000002 01 04"), "wrong_length"),
         (bytes.fromhex("000100000004 01 840200"), "wrong_length"),
     ],

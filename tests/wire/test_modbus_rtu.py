@@ -58,6 +58,7 @@ LIES = [
     ("one register long", frame("11 04 06 449A50000000"), WrongLength),
     ("wrong function", frame("11 03 04 449A5000"), WrongFunction),
     ("function of a write", frame("11 10 0048 0002"), WrongFunction),
+    ("function of unknown length", frame("11 2B 0E 01 00 FF"), WrongFunction),
     ("wrong unit", frame("12 04 04 449A5000"), WrongUnit),
     ("wrong unit, another length", frame("12 04 06 449A50000000"), WrongUnit),
     ("byte count says less", frame("11 04 02 449A5000"), WrongLength),
@@ -84,7 +85,7 @@ def test_lie(feed: Feed, answer: bytes, error: type[ProtocolError]) -> None:
     assert type(found[0].error) is error
 
 
-PROMPT = [lie for lie in LIES if lie[0] not in ("noise", "cut short")]
+PROMPT = [lie for lie in LIES if lie[0] not in ("noise", "cut short", "function of unknown length")]
 
 
 @ways
@@ -170,6 +171,71 @@ def test_that_answer_is_believed_at_the_silence(feed: Feed) -> None:
 
 
 @ways
+def test_echo_behind_a_broken_frame(feed: Feed) -> None:
+    session = RtuSession()
+    echo = session.send(QUESTION)
+    broken = bytes.fromhex("1104120404449a5000d19a")
+    assert merged(feed(session, broken + echo)) == [("wrong_length", broken), ("unexpected_bytes", echo)]
+
+
+@ways
+def test_a_foreign_frame_is_whole_whatever_stands_in_it(feed: Feed) -> None:
+    other = frame("12 04 14" + "110404449A50000000" + "00" * 11)
+    assert merged(feed(asked(), other + ANSWER)) == [("wrong_unit", other), ("telegram", ANSWER)]
+
+
+@ways
+def test_a_long_foreign_frame_hides_nothing_behind_it(feed: Feed) -> None:
+    other = frame("12 04 28" + "00" * 40)
+    session = asked()
+    assert feed(session, other[:-1]) == []
+    found = merged(whole(session, other[-1:] + b"\xfe" + ANSWER))
+    assert found == [("wrong_unit", other), ("unexpected_bytes", b"\xfe"), ("telegram", ANSWER)]
+
+
+BROKEN, FOREIGN = ANSWER[:-1] + b"\x00", frame("12 04 04 00000000")
+
+
+@ways
+@pytest.mark.parametrize("rest", [b"", b"\x11"])
+def test_silence_ends_a_broken_frame(feed: Feed, rest: bytes) -> None:
+    session = asked()
+    assert merged(to_the_end(session, BROKEN + rest, feed))[0] == ("bad_checksum", BROKEN)
+    assert merged(feed(session, FOREIGN)) == [("wrong_unit", FOREIGN)]
+
+
+@ways
+def test_a_question_ends_a_broken_frame(feed: Feed) -> None:
+    session = asked()
+    feed(session, BROKEN)
+    session.send(QUESTION)
+    assert merged(feed(session, FOREIGN)) == [("wrong_unit", FOREIGN)]
+
+
+@ways
+@pytest.mark.parametrize("silence", [False, True])
+def test_what_came_before_the_question_is_forgotten(feed: Feed, silence: bool) -> None:
+    session = asked()
+    whole(session, b"\xfe" * 100)
+    session.receive(b"\xfd" * 100)
+    if silence:
+        session.idle()
+    session.send(QUESTION)
+    assert feed(session, ANSWER[:4]) == []
+    assert merged(feed(session, ANSWER[4:])) == [("telegram", ANSWER)]
+    session.send(QUESTION)
+    assert merged(feed(session, b"\xfe" + ANSWER)) == [("unexpected_bytes", b"\xfe"), ("telegram", ANSWER)]
+
+
+@ways
+def test_places_are_counted_anew_with_every_question(feed: Feed) -> None:
+    session = asked()
+    whole(session, b"\xfe" * 100)
+    session.send(QUESTION)
+    assert merged(feed(session, b"\xfe" + ANSWER)) == [("unexpected_bytes", b"\xfe"), ("telegram", ANSWER)]
+
+
+@ways
 def test_two_devices_talk_and_ours_is_heard(feed: Feed) -> None:
     other = frame("12 04 04 00000000")
     assert [verdict for verdict, _ in merged(feed(asked(), other + ANSWER))] == ["wrong_unit", "telegram"]
@@ -229,7 +295,7 @@ def test_flood_is_bounded_and_does_not_hide_the_answer(flood: bytes) -> None:
         session.receive(data[place : place + 4096])
         assert len(session._buffer) <= session._buffer.limit
         events(session)
-    assert isinstance(to_the_end(session, ANSWER, whole)[-1], Telegram)
+    assert isinstance(whole(session, ANSWER)[-1], Telegram)
 
 
 @ways

@@ -146,6 +146,20 @@ def test_an_answer_counts_once() -> None:
     assert [type(event) for event in found] == [Telegram, Garbage]
 
 
+def test_a_refusal_counts_once_and_is_the_end() -> None:
+    found = whole(asked(), bytes.fromhex("0001 0000 0003 11 84 02" + ANSWER))
+    assert [event.error.code for event in found if isinstance(event, Garbage)] == ["exception_2", "unexpected_bytes"]
+    assert len(found) == 2
+
+
+def test_what_came_before_the_question_is_forgotten() -> None:
+    session = asked()
+    session.receive(bytes.fromhex(ANSWER)[:5])
+    session.send(QUESTION)
+    (event,) = whole(session, bytes.fromhex("0002 0000 0007 11 04 04 449A5000"))
+    assert isinstance(event, Telegram)
+
+
 def test_flood_is_bounded() -> None:
     session = asked()
     for _ in range(100):
