@@ -106,5 +106,6 @@ async def readings(
         query = query.where(_r.c.time < end)
     for number in chosen:
         async with connection.stream(query, {"of": number}, execution_options={"yield_per": CHUNK}) as rows:
-            async for row in rows:
-                yield judged(row)
+            async for chunk in rows.partitions(CHUNK):
+                for row in chunk:
+                    yield judged(row)
