@@ -38,6 +38,7 @@ from storage.ledger.sql import SqlLedger
 from storage.ledger.translation import translated
 from storage.memory import MemoryLedger
 
+_FILE = "sqlite:///"
 _MAGIC = b"SQLite format 3\0"
 _APPLICATION_ID = slice(68, 72)  # of the header, https://www.sqlite.org/fileformat.html#application_id
 _version = table("alembic_version", column("version_num"))
@@ -104,7 +105,7 @@ def status(url: str) -> Status:
 
 
 def path_of(url: str) -> Path:
-    """The file that a URL names.
+    """The file that a URL names: what follows `sqlite:///`, letter by letter, so that `%` and `#` are what they are.
 
     :raises DatabaseUnusable: for what is no SQLite URL; a password in it is not repeated.
     """
@@ -119,7 +120,7 @@ def path_of(url: str) -> Path:
         raise DatabaseUnusable(f"{shown} is no storage URL that is known; write sqlite:///chaobiao.db")
     if not parsed.database or parsed.database == ":memory:":
         raise DatabaseUnusable(f"{shown} names no file; write sqlite:///chaobiao.db, or memory:// to keep nothing")
-    return Path(parsed.database)
+    return Path(url.removeprefix(_FILE))
 
 
 # --- looking ----------------------------------------------------------------------------------------------------------

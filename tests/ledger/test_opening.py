@@ -51,15 +51,15 @@ def snapshot(folder: Path) -> dict[str, bytes]:
 
 
 async def test_a_new_database_is_made_and_kept(tmp_path: Path) -> None:
-    path = tmp_path / "new ledger 抄表?#%.db"
-    escaped = url(path).replace("%", "%25").replace("?", "%3F").replace("#", "%23")
-    ledger = await open_ledger(escaped, create=True)
+    path = tmp_path / "new ledger 抄表#50%20.db"
+    ledger = await open_ledger(url(path), create=True)
     await read(ledger, reading(1, 1))
     await ledger.close()
     assert list(snapshot(tmp_path)) == [path.name]
-    again = await open_ledger(escaped, create=False)
+    again = await open_ledger(url(path), create=False)
     assert len(await standing(again)) == 1
     await again.close()
+    assert status(url(path)).counts["reading"] == 1
 
 
 async def test_a_relative_path_counts_from_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
