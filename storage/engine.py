@@ -7,6 +7,7 @@ appears whole, or not at all.
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -185,8 +186,7 @@ def _create(path: Path) -> None:
             new = Path(folder) / path.name
             with _connection(new, mode="rwc") as connection:
                 _run_steps(connection)
-            os.link(new, path)
-            _sync_folder(path.parent)
+            _put_in_place(new, path)
     except FileExistsError:
         return  # somebody else was quicker
     except FileNotFoundError:
@@ -195,8 +195,15 @@ def _create(path: Path) -> None:
         raise DatabaseUnusable(f"{path} cannot be made: {error.strerror}") from error
 
 
-def _sync_folder(folder: Path) -> None:
-    number = os.open(folder, os.O_RDONLY)
+def _put_in_place(new: Path, path: Path) -> None:
+    """Never over what is there; on file systems without links only nearly so."""
+    try:
+        os.link(new, path)
+    except OSError as error:
+        if error.errno not in (errno.EPERM, errno.ENOTSUP) or path.exists():
+            raise
+        new.rename(path)
+    number = os.open(path.parent, os.O_RDONLY)
     try:
         os.fsync(number)
     finally:

@@ -39,9 +39,10 @@ class Ledger(Protocol):
     async def import_registry(self, rows: Sequence[Registered], *, digest: str, at: datetime) -> RegistryChange:
         """Take a registry file's rows, all or nothing; meters not among them stay. `digest` is remembered with it.
 
-        A changed meter keeps its installation's start; a meter at another point ends the old installation at `at`.
+        A changed meter keeps its installation's start; a meter at another point ends the old installation at `at`. A start
+        that equals `at` was not told: then what the meter read before belongs to its first installation too.
 
-        :raises RegistryRefused: two rows for one meter, or one address twice on a channel.
+        :raises RegistryRefused: two rows for one meter, one address twice on a channel, one point described in two ways.
         """
 
     async def registry_digest(self) -> str:
@@ -61,6 +62,13 @@ class Ledger(Protocol):
         """Store a batch: readings by key (the same again is a duplicate, another value is a conflict), the slots they
         fill, missing slots (a slot already filled is not missing; one that is missing is replaced by a newer reason with its
         attempts added; a slot that gets a value is missing no more) and day counters, all in one transaction.
+
+        A value that agrees at the coarser of both resolutions is a duplicate too; the finer one is served from then on.
+        Conflicts, and finer values that are not the one judged, wait for a verdict again. Attempts, frames and dead letters
+        are logs: what comes twice is kept twice.
+
+        :raises ValueRefused: a value beyond 64 bits of millionths.
+        :raises ValueError: a time that is not UTC; a slot of another value than the reading's, or without its day.
         """
 
     async def filled(self, start: datetime, end: datetime) -> frozenset[Slot]:
@@ -88,7 +96,10 @@ class Ledger(Protocol):
         start: datetime | None = None,
         end: datetime | None = None,
     ) -> AsyncIterator[Judged]:
-        """Stored readings as they stand, by meter, quantity, basis, time; [start, end) of their time; empty = all."""
+        """Stored readings as they stand, by meter, quantity, basis, time; [start, end) of their time; empty = all.
+
+        All of one instant, however long it takes; who leaves early closes the iterator (`contextlib.aclosing`).
+        """
 
     # --- vee ---
     async def unjudged(self, *, limit: int) -> tuple[Series, ...]:
@@ -98,7 +109,10 @@ class Ledger(Protocol):
         """
 
     async def judge(self, revisions: Sequence[Revision]) -> None:
-        """Add verdicts. `n` must follow what is there. Repeating the same is no effect."""
+        """Add verdicts, all or none. Repeating the same is no effect, whenever it was made.
+
+        :raises VerdictRefused: if `n` does not follow what is there, or the value was never read.
+        """
 
     async def findings(self, *, start: datetime | None = None) -> tuple[Finding, ...]:
         """Of the latest revisions, by time."""

@@ -1,5 +1,6 @@
 """Opening a database: one clear sentence for each that cannot be used, and the file is as it was."""
 
+import errno
 import os
 import re
 import shutil
@@ -199,6 +200,15 @@ async def test_two_make_it_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     ledger = await open_ledger(url(path), create=True)
     await ledger.close()
     assert status(url(path)).counts["plan"] == 1
+    assert list(snapshot(tmp_path)) == ["ledger.db"]
+
+
+async def test_a_file_system_without_links(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(ours: Path, place: Path) -> None:
+        raise PermissionError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.setattr("os.link", refuse)
+    assert upgrade(url(tmp_path / "ledger.db")).revision == tables.REVISION
     assert list(snapshot(tmp_path)) == ["ledger.db"]
 
 

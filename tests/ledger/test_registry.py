@@ -60,6 +60,14 @@ async def test_what_was_read_before_an_import_belongs_to_it_if_no_start_was_told
     assert [one.point for one in await standing(ledger)] == ["P-m1", "", "P-m2"]
 
 
+async def test_a_meter_that_was_read_before_anybody_registered_it(ledger: Ledger) -> None:
+    await read(ledger, reading(1, 1), reading(1, 1, "m2"))
+    assert [one.point for one in await standing(ledger)] == ["", ""]
+    assert await ledger.registry() == ()
+    await ledger.import_registry([row("m1", start=at(0))], digest="", at=at(2))
+    assert [one.point for one in await standing(ledger)] == ["P-m1", ""]
+
+
 async def test_swapped_addresses(ledger: Ledger) -> None:
     await ledger.import_registry([row("m1", address="1"), row("m2", address="2")], digest="", at=NOON)
     await ledger.import_registry([row("m1", address="2"), row("m2", address="1")], digest="", at=at(1))

@@ -11,11 +11,12 @@ from typing import Any
 import pytest
 from sqlalchemy import event
 
+from storage.columns import to_microseconds
 from storage.engine import open_ledger
 from storage.errors import DatabaseBusy, DatabaseUnusable, VerdictRefused
 from storage.ledger.sessions import Sessions
 from storage.ledger.sql import SqlLedger
-from storage.records import Batch, Judged, Quality, Receipt
+from storage.records import Attempt, Batch, Judged, Owner, Quality, RawFrame, Receipt
 from tests.ledger.ledgers import DAY, at, missing, read, reading, row, slot, standing, template, verdict, verify
 
 
@@ -42,6 +43,25 @@ async def test_every_connection_is_set_to_lose_nothing(ledger: SqlLedger) -> Non
     async with ledger._sessions.reading() as connection:
         for pragma, value in (("synchronous", 2), ("foreign_keys", 1), ("journal_mode", "wal")):
             assert (await connection.exec_driver_sql(f"PRAGMA {pragma}")).scalar() == value
+
+
+async def test_attempts_and_frames_are_kept_byte_by_byte(ledger: SqlLedger, path: Path) -> None:
+    tried = Attempt("m1", "village-1", "hourly", at(1), 1_500, "no_answer", Owner.LINE, "nothing", b"\x68\x00", b"", 7)
+    good = Attempt("m1", "village-1", "", at(2), 2**40, "ok", received=b"\xff")
+    await ledger.append(Batch(attempts=(tried, good), frames=(RawFrame(at(1), "topic", "", "mqtt-json", b"{\x00}"),)))
+    with closing(sqlite3.connect(path)) as connection:
+        attempts = connection.execute(
+            "SELECT meter, attempt.channel, name, started_at, duration_us, outcome, owner, detail, sent, received, drained"
+            " FROM attempt JOIN meter ON meter.id = meter_id JOIN plan ON plan.id = plan_id ORDER BY attempt.id"
+        ).fetchall()
+        frames = connection.execute(
+            "SELECT received_at, origin, meter, protocol, data FROM raw_frame JOIN meter ON meter.id = meter_id"
+        )
+        assert frames.fetchall() == [(to_microseconds(at(1)), "topic", "", "mqtt-json", b"{\x00}")]
+    assert attempts == [
+        ("m1", "village-1", "hourly", to_microseconds(at(1)), 1_500, "no_answer", 4, "nothing", b"\x68\x00", b"", 7),
+        ("m1", "village-1", "", to_microseconds(at(2)), 2**40, "ok", None, "", b"", b"\xff", 0),
+    ]
 
 
 async def test_another_process_that_holds_it_for_too_long(ledger: SqlLedger, path: Path) -> None:
