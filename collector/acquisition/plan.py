@@ -7,17 +7,19 @@ A slot is owed from its *due* instant and stays open until its window ends:
     basis freeze, at 00:05        belongs to 00:00 of that day, due at 00:05, open until the next freeze is due
 
 The grid begins anew at every local midnight and runs in real elapsed time, so a day of 23 or 25 hours has 92 or 100
-quarter hours. A local time that a day skips is due when the clock has jumped past it; one that it has twice is due once.
+quarter hours. A local time that a day skips is due when the clock jumps past it; one that it has twice is due the first
+time (`storage.days` knows both).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import date, datetime, time, timedelta
 from functools import lru_cache
 from zoneinfo import ZoneInfo
 
+from storage.days import day_start, from_local
 from storage.records import Basis, Plan, PlanVersion, Slot
 from storage.registry import Registered
 
@@ -44,11 +46,6 @@ class Instant:
     due: datetime
     closes: datetime
     at: datetime
-
-
-def midnight(day: date, zone: ZoneInfo) -> datetime:
-    """00:00 of a local day, in UTC; the first instant of the day where midnight is skipped."""
-    return _local(day, time(0), zone)
 
 
 def timetable(plan: Plan, start: datetime, end: datetime, zone: ZoneInfo) -> Iterator[Instant]:
@@ -125,12 +122,12 @@ def slots_for(
 def _entry_of(plan: Plan, instant: datetime, zone: ZoneInfo) -> Instant | None:
     """The entry of the timetable that a value of this instant belongs to."""
     day = instant.astimezone(zone).date()
-    if midnight(day + DAY, zone) <= instant:  # an hour that the clock shows twice, around midnight
+    if day_start(day + DAY, zone) <= instant:  # an hour that the clock shows twice, around midnight
         day += DAY
     if plan.every_s is not None:
-        today, step = midnight(day, zone), timedelta(seconds=plan.every_s)
+        today, step = day_start(day, zone), timedelta(seconds=plan.every_s)
         at = today + (instant - today) // step * step
-        entries = [Instant(at, min(at + step, midnight(day + DAY, zone)), at)]
+        entries = [Instant(at, min(at + step, day_start(day + DAY, zone)), at)]
     else:
         entries = [entry for near in (day - DAY, day) for entry in _of_day(plan, near, zone)]
     kept_by_meter = plan.basis is Basis.FREEZE
@@ -167,7 +164,7 @@ def _ended(one: Registered, at: datetime) -> bool:
 
 
 def _of_day(plan: Plan, day: date, zone: ZoneInfo) -> Iterator[Instant]:
-    today, tomorrow = midnight(day, zone), midnight(day + DAY, zone)
+    today, tomorrow = day_start(day, zone), day_start(day + DAY, zone)
     if plan.every_s is not None:
         step = timedelta(seconds=plan.every_s)
         at = today
@@ -176,14 +173,9 @@ def _of_day(plan: Plan, day: date, zone: ZoneInfo) -> Iterator[Instant]:
             yield Instant(at, after, at)
             at = after
         return
-    minute = plan.at_minute or 0
-    due = _local(day, time(minute // 60, minute % 60), zone)
+    hour, minute = divmod(plan.at_minute or 0, 60)
+    due = from_local(datetime.combine(day, time(hour, minute)), zone)
     if plan.basis is Basis.FREEZE:
-        yield Instant(due, _local(day + DAY, time(minute // 60, minute % 60), zone), today)
+        yield Instant(due, from_local(datetime.combine(day + DAY, time(hour, minute)), zone), today)
     else:
         yield Instant(due, due + INSTANT_WINDOW, due)
-
-
-def _local(day: date, clock: time, zone: ZoneInfo) -> datetime:
-    """A local wall time as an instant: the first one where it comes twice, the jump itself where it is skipped."""
-    return datetime.combine(day, clock, tzinfo=zone).astimezone(UTC)

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from collector.acquisition.line import Line
-from collector.acquisition.plan import midnight, takes
+from collector.acquisition.plan import takes
 from collector.acquisition.planner import Task
 from collector.clock import Clock
 from collector.errors import LinkError, UsageError
@@ -24,6 +24,7 @@ from collector.jobs.routes import routes_for
 from collector.settings.schema import Settings
 from collector.settings.spelling import did_you_mean
 from protocols.profile import Profile
+from storage.days import day_start
 from storage.ledger.port import Ledger
 from storage.records import Basis, Batch, Plan, Reading, Receipt, Slot
 from storage.registry import Registered
@@ -184,7 +185,7 @@ class ReadNow:
     async def _one_line(self, collect: Collect, meters: Iterable[Registered], plans: Collection[Plan]) -> None:
         for one in meters:
             now = self._clock.now()
-            today = midnight(now.astimezone(self._settings.zone).date(), self._settings.zone)
+            today = day_start(now.astimezone(self._settings.zone).date(), self._settings.zone)
             task = on_demand(one, plans, self._profiles[one.meter.profile], today, now)
             if not task.slots:
                 continue

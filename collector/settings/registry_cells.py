@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping
-from datetime import UTC, date, datetime
+from datetime import date, datetime
 from decimal import Decimal
 from functools import cache
 from zoneinfo import ZoneInfo
@@ -16,6 +16,7 @@ from collector.settings.spelling import did_you_mean
 from protocols.catalogue import Kind, Quantity, describe
 from protocols.errors import ObisError
 from protocols.obis import Obis
+from storage.days import day_start
 from storage.errors import ValueRefused
 from storage.registry import Ratio
 from storage.values import to_millionths
@@ -86,7 +87,7 @@ def ratio(text: str) -> Ratio:
 
 
 def installed(zone: ZoneInfo) -> Callable[[str], datetime]:
-    """A parser for dates: the midnight with which that day begins in the utility's zone, in UTC."""
+    """A parser for dates: the instant at which that day begins in the utility's zone, in UTC."""
 
     def parse(text: str) -> datetime:
         try:
@@ -95,7 +96,7 @@ def installed(zone: ZoneInfo) -> Callable[[str], datetime]:
             day = None
         if day is None:
             raise ValueError(f'"{text}" is no date; write it as 2024-03-15')
-        return datetime(day.year, day.month, day.day, tzinfo=zone).astimezone(UTC)
+        return day_start(day, zone)
 
     return parse
 

@@ -78,6 +78,15 @@ def test_a_time_that_comes_twice_is_due_once_and_one_that_is_skipped_is_due_once
         assert len(list(timetable(plan, start, start + timedelta(days=3), warsaw))) == 3
 
 
+def test_a_time_that_is_skipped_is_due_at_the_jump_and_one_that_comes_twice_the_first_time() -> None:
+    plan = Plan("night", (ENERGY,), at_minute=150)  # 02:30
+    warsaw = ZoneInfo("Europe/Warsaw")
+    jump, first = datetime(2026, 3, 29, 1, tzinfo=UTC), datetime(2026, 10, 25, 0, 30, tzinfo=UTC)
+    for due in (jump, first):
+        (entry,) = timetable(plan, due - timedelta(hours=12), due + timedelta(hours=12), warsaw)
+        assert entry.due == due
+
+
 def test_a_plan_owes_only_while_it_is_valid_and_a_meter_only_while_it_stands() -> None:
     noon = shanghai(2026, 3, 15, 12)
     version = PlanVersion(QUARTER, noon, noon + timedelta(hours=1))
