@@ -18,6 +18,7 @@ from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from functools import partial
 
+from collector.acquisition.plan import gives_by
 from collector.acquisition.planner import LONGEST_WINDOW, Planner
 from collector.acquisition.schedule import ScheduledWaker, Waker
 from collector.clock import Clock
@@ -31,7 +32,7 @@ from collector.jobs.settle import Settle
 from collector.settings.schema import Settings
 from protocols.profile import Profile
 from storage.ledger.port import Ledger
-from storage.records import Basis, Batch, Receipt
+from storage.records import Batch, Receipt
 
 log = logging.getLogger(__name__)
 
@@ -98,7 +99,7 @@ class Daemon:
             self._ledger,
             self._clock,
             zone=self._settings.zone,
-            slots_for=owed_slots(planner.versions, self._settings.zone, self._gives),
+            slots_for=owed_slots(planner.versions, planner.zone, planner.gives),
             told=partial(self._received, planner),
         )
         log.info("collecting %d meters over %d channels", len(planner.meters), len(self._settings.channels))
@@ -119,7 +120,7 @@ class Daemon:
     async def _planner(self) -> Planner:
         now = self._clock.now()
         polled = frozenset(routes_for(self._settings.channels, self._clock))
-        planner = Planner(self._settings.zone, self._gives, polled)
+        planner = Planner(self._settings.zone, gives_by(self._profiles), polled)
         since = now - LONGEST_WINDOW
         versions = await self._ledger.plan_versions(since, now + timedelta(microseconds=1))
         planner.load(versions, await self._ledger.registry(), now)
@@ -132,10 +133,6 @@ class Daemon:
         planner.failed((missing.slot for missing in batch.missing), self._clock.now())  # its reason is the meter's own
         self._pushed += len(batch.frames) + len(batch.dead_letters)
         self._committed.set()
-
-    def _gives(self, profile: str, quantity: str, basis: Basis) -> bool:
-        known = self._profiles.get(profile)
-        return known is not None and known.gives(quantity, basis)
 
 
 async def run_daemon(daemon: Daemon) -> None:

@@ -13,12 +13,13 @@ time (`storage.days` knows both).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from functools import lru_cache
 from zoneinfo import ZoneInfo
 
+from protocols.profile import Profile
 from storage.days import day_start, from_local
 from storage.records import Basis, Plan, PlanVersion, Slot
 from storage.registry import Registered
@@ -46,6 +47,11 @@ class Instant:
     due: datetime
     closes: datetime
     at: datetime
+
+
+def gives_by(profiles: Mapping[str, Profile]) -> Gives:
+    """As these profiles say; one that is not among them gives nothing."""
+    return lambda profile, quantity, basis: profile in profiles and profiles[profile].gives(quantity, basis)
 
 
 def timetable(plan: Plan, start: datetime, end: datetime, zone: ZoneInfo) -> Iterator[Instant]:

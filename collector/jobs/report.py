@@ -11,14 +11,14 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from collector.acquisition.plan import Owed, owed
+from collector.acquisition.plan import Owed, gives_by, owed
 from collector.clock import Clock
 from collector.jobs.due import count_due
 from collector.kpi.success import Due, Success, success
 from protocols.profile import Profile
 from storage.days import data_day, day_bounds
 from storage.ledger.port import Ledger
-from storage.records import Basis, Conflict, Missing, Owner
+from storage.records import Conflict, Missing, Owner
 from storage.registry import Registered
 
 NOT_YET, NOT_TRIED = "not_yet", "not_tried"
@@ -47,7 +47,7 @@ class Reporter:
         there = {one.meter.meter: one for one in await self.ledger.registry()}
         start, end = self._span(first, last, as_of)
         versions = await self.ledger.plan_versions(start, end) if start < end else ()
-        slots = count_due(versions, tuple(there.values()), start, end, zone=self.zone, gives=self._gives)
+        slots = count_due(versions, tuple(there.values()), start, end, zone=self.zone, gives=gives_by(self.profiles))
         return success(
             (
                 _counted(there[meter], day, plan, count)
@@ -93,15 +93,12 @@ class Reporter:
             return iter(())
         versions = await self.ledger.plan_versions(start, end)
         registered = await self.ledger.registry()
-        every = owed(versions, registered, start, end, zone=self.zone, gives=self._gives)
+        every = owed(versions, registered, start, end, zone=self.zone, gives=gives_by(self.profiles))
         return (one for one in every if data_day(one.slot.at, one.slot.basis, self.zone) == day)
 
     def _span(self, first: date, last: date, now: datetime) -> tuple[datetime, datetime]:
         """When slots of these data days are due, up to now. A freeze closes the day before, so it is due a day later."""
         return day_bounds(first, self.zone)[0], min(day_bounds(last, self.zone)[1] + _DAY, now + _TICK)
-
-    def _gives(self, profile: str, quantity: str, basis: Basis) -> bool:
-        return profile in self.profiles and self.profiles[profile].gives(quantity, basis)
 
 
 def _counted(one: Registered, day: date, plan: str, slots: int) -> Due:
