@@ -36,6 +36,8 @@ _STRING = re.compile(r'"(?:[^"\\]|\\.)*"?', re.DOTALL)
 """The closing quote may be missing: then the rest is one string, found in one pass whatever is in it."""
 _STAMP = re.compile(r"(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d:\d\d)(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_LATEST = datetime(2200, 1, 1, tzinfo=UTC)
+"""No meter's clock is outside of these two; and near the ends of the calendar, days and zones can no longer be computed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,13 +146,20 @@ def _time(how: Json, message: dict[str, Any], payload: bytes) -> datetime:
     if said is MISSING:
         raise BadPayload(f"no {how.time}", data=payload)
     try:
-        if how.time_is == "rfc3339":
-            return _rfc3339(said, how, payload)
-        number = _decimal(said, how.time, payload)
-        micros = int(number.scaleb(6 if how.time_is == "epoch_s" else 3))
-        return _EPOCH + timedelta(microseconds=micros)
+        time = _instant(said, how, payload)
     except (ValueError, OverflowError):
         raise BadPayload(f"{how.time}: {_shown(said)} is no instant", data=payload) from None
+    if not _EPOCH <= time < _LATEST:
+        raise BadPayload(f"{how.time}: {_shown(said)} is no instant of a meter's clock", data=payload)
+    return time
+
+
+def _instant(said: object, how: Json, payload: bytes) -> datetime:
+    if how.time_is == "rfc3339":
+        return _rfc3339(said, how, payload)
+    number = _decimal(said, how.time, payload)
+    micros = int(number.scaleb(6 if how.time_is == "epoch_s" else 3))
+    return _EPOCH + timedelta(microseconds=micros)
 
 
 def _rfc3339(said: object, how: Json, payload: bytes) -> datetime:

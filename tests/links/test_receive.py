@@ -20,13 +20,13 @@ from collector.acquisition.mqtt_link import Broker, MqttLink
 from collector.clock import DrivenClock
 from collector.errors import LinkError
 from collector.jobs.receive import Inbox, Receive, filled
-from collector.jobs.receivers import listener, receivers_for, subscriber
+from collector.jobs.receivers import listener, owed_slots, receivers_for, subscriber
 from collector.settings.schema import Channel
 from protocols.profile import builtin_profiles
 from storage.engine import open_ledger
 from storage.errors import DatabaseBusy, DatabaseUnusable
 from storage.ledger.port import Ledger
-from storage.records import Basis, Batch, Judged, Missing, Owner, Receipt, Slot, Source
+from storage.records import Basis, Batch, Judged, Missing, Owner, Plan, PlanVersion, Receipt, Slot, Source
 from storage.registry import Installation, Meter, Point, Registered
 from tests.links.broker import SOUND, TALKATIVE, Mosquitto, needs_mosquitto
 
@@ -138,6 +138,19 @@ def test_poison_is_a_dead_letter_and_harms_no_other(poison: str) -> None:
     (letter,) = batch.dead_letters
     assert (letter.reason, letter.origin, letter.data) == (reason, topic, data[:65536])
     assert detail in letter.detail
+
+
+@pytest.mark.parametrize("time", ["0001-01-01T00:00:00Z", "0001-01-02T00:00:00Z", "9999-12-31T23:59:59Z"])
+@pytest.mark.parametrize("energy", ["1.5", None])
+@pytest.mark.parametrize("basis", ["instant", "freeze"])
+def test_a_stamp_at_the_end_of_the_calendar_stops_nobody(time: str, energy: str | None, basis: str) -> None:
+    since = datetime(2026, 1, 1, tzinfo=UTC)
+    plans = Plan("quarter", (ENERGY,), every_s=900), Plan("daily", (ENERGY,), basis=Basis.FREEZE, at_minute=5)
+    owed = owed_slots([PlanVersion(plan, since) for plan in plans], SHANGHAI, lambda *_: True)
+    post = Inbox("broker", PROFILES, REGISTRY, zone=SHANGHAI, slots_for=owed)
+    batch = post.batch([message(payload(energy, time=time, basis=basis)), message(payload("2"))])
+    assert [(one.reason, one.detail[:4]) for one in batch.dead_letters] == [("bad_payload", "time")]
+    assert [reading.value for reading in batch.readings] == [2_000_000]
 
 
 def test_a_registry_loaded_anew_counts_from_then_on() -> None:
