@@ -11,10 +11,27 @@ from typing import cast
 import click
 import pytest
 
-from collector.cli.main import shell
+from collector.acquisition.outcome import OUTCOMES
+from collector.cli.main import COMMANDS, shell
+from collector.errors import SettingsError
+from collector.jobs.report import NOT_TRIED, NOT_YET
+from collector.settings.loading import settings_in
 from protocols.catalogue import Kind
 from storage.records import Basis, Owner, Quality, Source
-from tests.house.pages import Page, Typed, anchors, links, page, pages, prose, rows, sections, typed
+from tests.house.pages import (
+    Page,
+    Typed,
+    anchors,
+    fences,
+    links,
+    page,
+    pages,
+    prose,
+    rows,
+    sections,
+    typed,
+    typed_lines,
+)
 from tests.house.sources import ROOT
 
 GLOSSARY = "docs/glossary.md"
@@ -123,6 +140,39 @@ chaobiao neither
     assert found == [("chaobiao", "init", "there", "--nonsense"), ("chaobiao", "check", "-c", "a.toml")]
 
 
+def test_every_command_has_its_section() -> None:
+    titles = sections(page("docs/commands.md").text)
+    assert [name for name in COMMANDS if f"chaobiao {name}" not in titles] == []
+    assert [title for title in titles if title.startswith("chaobiao ") and title.split()[1] not in COMMANDS] == []
+
+
+def test_both_readmes_show_the_same_commands() -> None:
+    english, chinese = (
+        [re.sub(r"\s+#.*", "", line) for _, line in typed_lines(page(name).text)]
+        for name in ("README.md", "README.zh.md")
+    )
+    assert english == chinese
+
+
+def test_every_reason_is_explained_once() -> None:
+    listed = [
+        (row[0].strip("`"), row[2]) for _, text in sections(page("docs/reasons.md").text).items() for row in rows(text)
+    ]
+    told = {reason: owner for reason, owner in listed if not reason.startswith("exception_") and reason != "reason"}
+    table = {reason: str(rule.owner) for reason, rule in OUTCOMES.items() if not reason.startswith("exception_")}
+    assert told == table | {NOT_YET: "ours", NOT_TRIED: "ours"}
+    reasons = [reason for reason, _ in listed if reason != "reason"]
+    assert len(reasons) == len(set(reasons))
+
+
+def test_mistakes_are_told_as_the_page_says(tmp_path: Path) -> None:
+    configuration, *_ = (fence for fence in fences(page("docs/configuration.md").text) if fence.language == "toml")
+    told, *_ = (fence for fence in fences(page("docs/configuration.md").text) if fence.language == "text")
+    with pytest.raises(SettingsError) as caught:
+        settings_in("\n".join(configuration.lines), "collector.toml", tmp_path)
+    assert told.lines == (f"{len(caught.value.problems)} mistakes:", *caught.value.problems)
+
+
 # --- links and names ------------------------------------------------------------------------------------------------------
 
 
@@ -164,6 +214,14 @@ def test_named_files_are_there(name: str) -> None:
 
 def test_guard_of_named_files_is_red() -> None:
     assert missing_paths("`collector/vee/rules.py` and `collector/vee/rulez.py`, `docs/`") == ["collector/vee/rulez.py"]
+
+
+def test_every_room_is_on_the_map() -> None:
+    named = set(re.findall(r"`([a-z0-9_/]+/)`", page("ARCHITECTURE.md").text))
+    rooms = {
+        f"{path.parent.relative_to(ROOT).as_posix()}/" for code in CODE for path in (ROOT / code).rglob("__init__.py")
+    }
+    assert sorted(rooms - named - {f"{code}/" for code in CODE}) == []
 
 
 # --- glossary -------------------------------------------------------------------------------------------------------------
