@@ -41,7 +41,8 @@ class Quantity:
 TARIFFS = 8
 """Tariff registers 1–8 (group E); 0 is the total. Which number is peak is the utility's choice."""
 SETTLEMENT_COPIES = 99
-INTERVAL_ENERGY = 29
+TIME_INTEGRAL, MAXIMUM, INTERVAL_ENERGY, INSTANTANEOUS = 8, 6, 29, 7
+"""Group D of electricity: what is done with the quantity of group C."""
 
 # Group C of electricity: what is integrated → unit of its registers, kind, names.
 _ENERGIES: dict[int, tuple[str, Kind, str, str]] = {
@@ -60,7 +61,7 @@ _ENERGIES: dict[int, tuple[str, Kind, str, str]] = {
 }
 _PHASED_ENERGIES = (1, 2, 3, 4, 9, 10, 15, 16)
 
-# Group C with D = 7: unit, names.
+# Group C of instantaneous values: unit, names.
 _INSTANT: dict[int, tuple[str, str, str]] = {
     1: ("kW", "import active power", "正向有功功率"),
     2: ("kW", "export active power", "反向有功功率"),
@@ -109,12 +110,12 @@ def _electricity(code: Obis) -> tuple[str, Kind, str, str] | None:
         if code.c in range(offset + 1, offset + 17):
             group_c, (english_phase, chinese_phase) = code.c - offset, names
     phased = bool(english_phase)
-    if code.d == 7 and code.e == 0 and code.f == obis.UNUSED and group_c in _INSTANT:
+    if code.d == INSTANTANEOUS and code.e == 0 and code.f == obis.UNUSED and group_c in _INSTANT:
         if phased and group_c not in _PHASED_INSTANT:
             return None
         unit, english, chinese = _INSTANT[group_c]
         return unit, Kind.INSTANTANEOUS, f"{english} {english_phase}".strip(), chinese_phase + chinese
-    if code.c == 81 and code.d == 7 and code.f == obis.UNUSED:
+    if code.c == 81 and code.d == INSTANTANEOUS and code.f == obis.UNUSED:
         return "°", Kind.INSTANTANEOUS, f"phase angle {code.e}", f"相角{code.e}"
     if group_c not in _ENERGIES or (phased and group_c not in _PHASED_ENERGIES) or code.e > TARIFFS:
         return None
@@ -124,15 +125,13 @@ def _electricity(code: Obis) -> tuple[str, Kind, str, str] | None:
         english, chinese = f"{english}, tariff {code.e}", f"{chinese} 费率{code.e}"
     else:
         english, chinese = f"{english} total", f"{chinese}总"
-    match code.d:
-        case 8:
-            return unit, kind, english, chinese
-        case 29 if code.f == obis.UNUSED:
-            return unit, Kind.INTERVAL, f"{english}, interval", f"{chinese} 时段电量"
-        case 6:
-            return unit.removesuffix("h"), Kind.DEMAND, f"maximum demand of {english}", f"{chinese} 最大需量"
-        case _:
-            return None
+    if code.d == TIME_INTEGRAL:
+        return unit, kind, english, chinese
+    if code.d == INTERVAL_ENERGY and code.f == obis.UNUSED:
+        return unit, Kind.INTERVAL, f"{english}, interval", f"{chinese} 时段电量"
+    if code.d == MAXIMUM:
+        return unit.removesuffix("h"), Kind.DEMAND, f"maximum demand of {english}", f"{chinese} 最大需量"
+    return None
 
 
 def _medium(code: Obis) -> tuple[str, Kind, str, str] | None:

@@ -7,7 +7,6 @@ millionths of the canonical unit, rounded down as counters do; a face may only s
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime, time, timedelta
 from enum import IntEnum
 from functools import cache
@@ -47,14 +46,6 @@ class C(IntEnum):
     ABSOLUTE = 15
     NET = 16
     NEUTRAL = 91
-
-
-@dataclass(frozen=True, slots=True)
-class Frozen:
-    """A value the meter kept by itself, with its own time stamp."""
-
-    at: datetime
-    value: int
 
 
 class Meter:
@@ -100,16 +91,10 @@ class Meter:
             return self._instantaneous(c, phase, at)
         return None
 
-    def freeze(self, quantity: str, back: int, at: datetime) -> Frozen | None:
-        """The register at the `back`-th last midnight of its own zone (1 = the latest); None where it kept none."""
-        midnight = self.midnight(back, at)
-        if midnight is None:
-            return None
-        value = self.value(quantity, midnight)
-        return None if value is None else Frozen(midnight, value)
-
     def midnight(self, back: int, at: datetime) -> datetime | None:
-        """The instant of that freeze, if it lies within the memory and after the mounting."""
+        """The `back`-th last midnight of its own zone (1 = the latest), at which it kept its registers; None where it kept none:
+        beyond its memory, or before it was mounted.
+        """
         if not 1 <= back <= FREEZE_DEPTH:
             return None
         day = at.astimezone(self.zone).date() - timedelta(days=back - 1)
@@ -231,5 +216,4 @@ def _begin_with(energy: int, phases: int) -> Counts:
 
 
 def _hypotenuse(watts: int, reactive: int) -> int:
-
     return isqrt(watts**2 + reactive**2)

@@ -88,8 +88,3 @@ def rule(reason: str) -> Rule:
     if found is not None:
         return found
     return _EXCEPTION if reason.startswith("exception_") else _UNKNOWN
-
-
-def owner_of(reason: str) -> Owner | None:
-    """Whose fault; None for `ok`."""
-    return None if reason == OK else rule(reason).owner

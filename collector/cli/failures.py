@@ -21,7 +21,6 @@ from protocols.errors import ProtocolError, ProtocolsError
 from storage.errors import DatabaseUnusable, RegistryRefused, StorageError, ValueRefused
 
 FAILED, REFUSED, INTERRUPTED, UNREAD = 1, 2, 130, 141
-Known = CollectorError | StorageError | ProtocolsError | OSError
 _KNOWN = (CollectorError, StorageError, ProtocolsError, OSError)
 
 

@@ -9,10 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Literal
 
 ProtocolName = Literal["modbus-rtu", "modbus-tcp", "dlt645", "mqtt-json"]
-PROTOCOL_NAMES: tuple[str, ...] = get_args(ProtocolName)
 
 
 @dataclass(frozen=True, slots=True)

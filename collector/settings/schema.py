@@ -164,10 +164,3 @@ class Settings(_Table):
     def channel(self, name: str) -> Channel:
         """The channel of this name; the registry names no other."""
         return next(channel for channel in self.channels if channel.name == name)
-
-    def channels_by_medium(self) -> dict[str, tuple[Channel, ...]]:
-        """Channels that share one link, by what they share, in the file's order."""
-        shared: dict[str, tuple[Channel, ...]] = {}
-        for channel in self.channels:
-            shared[channel.link.medium] = (*shared.get(channel.link.medium, ()), channel)
-        return shared

@@ -1,4 +1,4 @@
-"""The door to Alembic: which step a database is at, and taking it to the last one."""
+"""The door to Alembic: which steps there are, and taking a database to the last one."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from pathlib import Path
 
 from alembic import command
 from alembic.config import Config
-from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection
 
@@ -25,11 +24,6 @@ def steps() -> tuple[str, ...]:
     """All, first to last."""
     script = ScriptDirectory.from_config(config())
     return tuple(step.revision for step in reversed(list(script.walk_revisions())))
-
-
-def step_of(connection: Connection) -> str | None:
-    """The step a database is at; None: before the first."""
-    return MigrationContext.configure(connection).get_current_revision()
 
 
 def upgrade(connection: Connection) -> None:

@@ -81,16 +81,13 @@ def test_a_meter_has_no_quantity_that_it_does_not_count() -> None:
 def test_midnights_are_kept_by_their_own_stamp() -> None:
     one = meter()
     for back in (1, 2, 9):
-        frozen = one.freeze(ENERGY, back, NOON)
-        assert frozen is not None
-        assert frozen.at == datetime(2024, 3, 12 - back, tzinfo=ZONE)
-        assert frozen.value == value(one, ENERGY, frozen.at)
-    assert one.freeze(ENERGY, 11, NOON) is not None, "the midnight of its mounting"
-    assert one.freeze(ENERGY, 12, NOON) is None, "before it was mounted"
+        assert one.midnight(back, NOON) == datetime(2024, 3, 12 - back, tzinfo=ZONE)
+    assert one.midnight(11, NOON) is not None, "the midnight of its mounting"
+    assert one.midnight(12, NOON) is None, "before it was mounted"
     much_later = NOON + timedelta(days=100)
-    assert one.freeze(ENERGY, FREEZE_DEPTH, much_later) is not None
-    assert one.freeze(ENERGY, FREEZE_DEPTH + 1, much_later) is None
-    assert one.freeze(ENERGY, 0, NOON) is None
+    assert one.midnight(FREEZE_DEPTH, much_later) is not None
+    assert one.midnight(FREEZE_DEPTH + 1, much_later) is None
+    assert one.midnight(0, NOON) is None
 
 
 def test_a_day_of_23_hours_still_freezes_at_midnight() -> None:
@@ -116,9 +113,9 @@ def test_a_stopped_register_stands_still_and_loses_what_flows() -> None:
     assert before == value(good, ENERGY, STOP)
     assert value(one, ENERGY, STOP + timedelta(hours=20)) == before == value(one, ENERGY, GO)
     assert abs(value(one, ENERGY) - before - (value(good, ENERGY) - value(good, ENERGY, GO))) <= 1
-    frozen = one.freeze(ENERGY, 2, NOON)
-    assert frozen is not None
-    assert frozen.value == before, "the freeze agrees with the running register"
+    frozen_at = one.midnight(2, NOON)
+    assert frozen_at is not None
+    assert value(one, ENERGY, frozen_at) == before, "the freeze agrees with the running register"
 
 
 def test_a_register_falls_back_and_counts_on() -> None:

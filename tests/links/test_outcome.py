@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import collector.acquisition
-from collector.acquisition.outcome import OK, OUTCOMES, owner_of, rule
+from collector.acquisition.outcome import OUTCOMES, rule
 from protocols import errors
 from storage.records import Owner
 
@@ -57,11 +57,7 @@ def test_every_reason_of_the_links_has_an_owner() -> None:
     ],
 )
 def test_whose_fault(reason: str, owner: Owner) -> None:
-    assert owner_of(reason) == owner
-
-
-def test_what_went_well_is_nobodys_fault() -> None:
-    assert owner_of(OK) is None
+    assert rule(reason).owner == owner
 
 
 def test_a_refusal_is_not_asked_again() -> None:

@@ -56,10 +56,11 @@ def test_records_cannot_be_altered() -> None:
 
 
 def test_channels_with_the_same_link_share_it() -> None:
-    shared = settings(SMALL.replace("127.0.0.1:1502", "127.0.0.1:8021")).channels_by_medium()
-    assert {medium: [channel.name for channel in channels] for medium, channels in shared.items()} == {
-        "tcp:127.0.0.1:8021": ["village-1", "substation"],
-        "mqtt:127.0.0.1:1883": ["broker"],
+    found = settings(SMALL.replace("127.0.0.1:1502", "127.0.0.1:8021"))
+    assert {channel.name: channel.link.medium for channel in found.channels} == {
+        "village-1": "tcp:127.0.0.1:8021",
+        "substation": "tcp:127.0.0.1:8021",
+        "broker": "mqtt:127.0.0.1:1883",
     }
 
 
