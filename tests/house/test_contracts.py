@@ -63,6 +63,19 @@ def plant(house: Path, module: str, line: str) -> None:
             {"collector.billing.planted": "import storage.planted", "storage.planted": "import sqlalchemy"},
             "storage.planted -> sqlalchemy",
         ),
+        (
+            "one-judgement",
+            {"storage.ledger.slots": "from storage import tables"},
+            "storage.ledger.slots -> storage.tables",
+        ),
+        (
+            "one-judgement",  # not through a friend either
+            {
+                "storage.ledger.deciding": "from storage.ledger import planted",
+                "storage.ledger.planted": "import sqlalchemy",
+            },
+            "storage.ledger.planted -> sqlalchemy",
+        ),
         ("doors", {"collector.vee.planted": "import pymodbus"}, "collector.vee.planted -> pymodbus"),
         ("doors", {"simulators.planted": "from rich import print"}, "simulators.planted -> rich"),
         ("simulators-apart", {"simulators.planted": "import storage"}, "simulators.planted -> storage"),
