@@ -15,6 +15,7 @@
     │   └── Refused                      refused, exception_2, gateway_no_answer: a well-formed "no"
     ├── RequestError                     ours: a request the protocol cannot express
     ├── ObisError                        ours: no OBIS code
+    ├── TomlProblem                      ours: a file that cannot be read, is no TOML or of a newer format; names file and line
     └── ProfileError                     ours: a profile or other data file that contradicts itself; names file, line and key
 
 `reason` is the code that reports, counters and `report missing` use (DESIGN §7); `data` are the offending bytes and
@@ -135,6 +136,10 @@ class RequestError(ProtocolsError):
 
 class ObisError(ProtocolsError):
     """This is no OBIS code."""
+
+
+class TomlProblem(ProtocolsError):
+    """The file is no TOML, cannot be read, or is of a newer format."""
 
 
 class ProfileError(ProtocolsError):

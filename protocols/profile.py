@@ -23,10 +23,10 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from protocols.catalogue import Kind, describe
-from protocols.errors import ObisError, ProfileError
+from protocols.errors import ObisError, ProfileError, TomlProblem
 from protocols.json_path import join, parse_path
 from protocols.obis import Obis
-from protocols.tomlfile import TomlFile, TomlProblem, parse_toml, read_toml
+from protocols.tomlfile import TomlFile, parse_toml, read_toml
 
 
 def _exact(value: object) -> object:

@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from protocols.errors import TomlProblem
+
 Path_ = tuple[str | int, ...]
 _TABLE = re.compile(r"^\s*\[([^\[\]]+)\]\s*(?:#.*)?$")
 _ARRAY = re.compile(r"^\s*\[\[([^\[\]]+)\]\]\s*(?:#.*)?$")
@@ -20,10 +22,6 @@ _KEY = re.compile(r"""^\s*((?:[A-Za-z0-9_-]+|"[^"]*"|'[^']*')(?:\s*\.\s*(?:[A-Za
 _PART = re.compile(r"""[A-Za-z0-9_-]+|"[^"]*"|'[^']*'""")
 _BAD_LINE = re.compile(r"at line (\d+), column (\d+)")
 FORMAT = 1
-
-
-class TomlProblem(Exception):
-    """The file is no TOML, cannot be read, or is of a newer format; `str()` names file and line."""
 
 
 @dataclass(frozen=True, slots=True)

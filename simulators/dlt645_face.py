@@ -16,7 +16,8 @@ from datetime import datetime
 
 from protocols.dlt645.frame import ANSWER, ERROR, MORE, Frame, Framer, encode
 from protocols.telegram import Garbage
-from simulators.dlt645_values import Answer, NoSuchData, answer_of
+from simulators.dlt645_values import Answer, answer_of
+from simulators.errors import NoSuchData
 from simulators.faults import FaultKind, spoilt
 from simulators.meter import Meter
 from simulators.truth import Truth

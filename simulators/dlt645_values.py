@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from simulators.errors import NoSuchData
 from simulators.meter import Meter
 from simulators.shapes import TARIFFS
 from simulators.truth import Display
@@ -22,10 +23,6 @@ BLOCK = 0xFF
 IMPULSES_PER_KWH = 1200
 STATUS_WORDS = 7
 PHASES = (20, 40, 60)
-
-
-class NoSuchData(Exception):
-    """The meter has no such identifier: error word 02."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,8 +21,9 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
+from protocols.errors import TomlProblem
 from protocols.profile import Profile
-from protocols.tomlfile import TomlFile, TomlProblem, parse_toml, read_toml
+from protocols.tomlfile import TomlFile, parse_toml, read_toml
 from simulators.errors import ScenarioError
 from simulators.faults import LINE_FAULTS, FaultKind
 from simulators.shapes import SHAPES

@@ -12,9 +12,9 @@ from collector.errors import SettingsError
 from collector.settings.crosscheck import crosscheck
 from collector.settings.findings import Finding, lines, of_schema
 from collector.settings.schema import Settings
-from protocols.errors import ProfileError
+from protocols.errors import ProfileError, TomlProblem
 from protocols.profile import Profile, builtin_profiles, site_profiles
-from protocols.tomlfile import TomlFile, TomlProblem, parse_toml, read_toml
+from protocols.tomlfile import TomlFile, parse_toml, read_toml
 
 
 def load_settings(path: Path) -> Settings:
