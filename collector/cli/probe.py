@@ -55,9 +55,18 @@ from storage.days import from_local, utc_text
 @click.option(
     "--zone", cls=Option, default="Asia/Shanghai", show_default=True, help=mark("The zone of the device's clock.")
 )
+@click.option("--frames", cls=Option, is_flag=True, help=mark("Show the bytes that went and came, on standard error."))
 @json_option
 def probe(
-    url: str, protocol: str, address: str, profile: str | None, timeout: str, retries: int, zone: str, as_json: bool
+    url: str,
+    protocol: str,
+    address: str,
+    profile: str | None,
+    timeout: str,
+    retries: int,
+    zone: str,
+    frames: bool,
+    as_json: bool,
 ) -> None:
     """Ask, and print what was said."""
     dialect = _dialect(url, protocol)
@@ -65,6 +74,8 @@ def probe(
     timing = Timing(timeout_s=_timeout(timeout).total_seconds(), retries=retries, gap_s=dialect.gap_ms / 1000)
     asked = Probe(url, dialect, address, timing, SystemClock(), _zone(zone))
     probed = asyncio.run(asked.with_profile(chosen) if chosen else asked.without_profile())
+    if frames:
+        _show_frames(probed)
     if as_json:
         for shape in _shapes(probed, asked.zone):
             click.echo(shapes.one_line(shape))
@@ -155,6 +166,13 @@ def _show(probed: Probed, zone: ZoneInfo) -> None:
 
     headings = (say("quantity"), say("name"), say("basis"), say("value"), say("unit"), say("time"))
     show_table(headings, map(row, _shapes(probed, zone)), numbers=(3,))
+
+
+def _show_frames(probed: Probed) -> None:
+    """As they stand in a profile's `[[vector]]`: request, answer, and how it ended."""
+    for attempt in probed.attempts:
+        click.echo(f"> {attempt.sent.hex(' ')}", err=True)
+        click.echo(f"< {attempt.received.hex(' ')}  {attempt.outcome}", err=True)
 
 
 def _complain(probed: Probed, dialect: Dialect, *, with_profile: bool) -> None:

@@ -21,7 +21,7 @@ from collector.settings.link_url import parse_link
 from protocols.dialect import Dialect, Wanted
 from protocols.profile import Profile
 from protocols.telegram import Item
-from storage.records import Reading, Source
+from storage.records import Attempt, Reading, Source
 from storage.registry import Meter
 
 
@@ -42,6 +42,8 @@ class Probed:
     said: tuple[Said, ...] = ()
     rejects: tuple[Rejected, ...] = ()
     failed: tuple[Failed, ...] = ()
+    attempts: tuple[Attempt, ...] = ()
+    """Every try, with the bytes that went and came."""
 
     @property
     def nothing(self) -> bool:
@@ -82,7 +84,7 @@ class Probe:
             )
             readings += made.readings
             rejects += made.rejects
-        return Probed(address, tuple(readings), rejects=tuple(rejects), failed=visit.failed)
+        return Probed(address, tuple(readings), rejects=tuple(rejects), failed=visit.failed, attempts=visit.attempts)
 
     async def without_profile(self) -> Probed:
         """What is usual in the protocol; where nothing is, what the device says it is."""
@@ -95,7 +97,7 @@ class Probe:
         finally:
             await line.close()
         said = tuple(Said(item, at) for at, items in visit.arrivals() for item in items)
-        return Probed(self._own_address(visit), said=said, failed=visit.failed)
+        return Probed(self._own_address(visit), said=said, failed=visit.failed, attempts=visit.attempts)
 
     async def _identified(self) -> Probed:
         if self.dialect.name != "modbus-tcp":  # the library that asks speaks TCP to a socket of its own

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from tests.flow.commands import run
+from tests.house.sources import ROOT
 from tests.rooms.configurations import SMALL
 
 
@@ -79,3 +80,39 @@ def test_check_without_a_configuration_is_wrong_usage() -> None:
     done = run("check")
     assert done.exit_code == 2
     assert "Missing option '-c' / '--config'" in done.stderr
+
+
+@pytest.fixture
+def own(tmp_path: Path) -> Path:
+    """A configuration with a folder of profiles of its own; the one in it is a built-in one under another name."""
+    profile = ROOT.joinpath("protocols", "profiles", "eastron_sdm120.toml").read_text("utf-8")
+    (tmp_path / "own").mkdir()
+    (tmp_path / "own" / "mine.toml").write_text(profile.replace('id = "eastron_sdm120"', 'id = "mine"'), "utf-8")
+    file = tmp_path / "collector.toml"
+    file.write_text('[site]\nprofiles_d = "own"\n' + SMALL.replace("format = 1\n", ""), "utf-8")
+    return file
+
+
+def test_check_proves_the_profiles_of_the_site(own: Path) -> None:
+    done = run("check", "-c", own)
+    assert done.exit_code == 0, done.output
+    assert f"{own.parent / 'own' / 'mine.toml'}: good: 12 registers, 5 vectors proven" in done.stdout
+
+
+def test_check_says_where_a_profile_does_not_read_its_own_frames(own: Path) -> None:
+    mine = own.parent / "own" / "mine.toml"
+    text = mine.read_text("utf-8").replace('value = "2887.07"', 'value = "2887.70"')
+    mine.write_text(text, "utf-8")
+    done = run("check", "-c", own)
+    assert done.exit_code == 2
+    line = 1 + text.splitlines().index('  { quantity = "1-0:15.8.0", value = "2887.70" },')
+    says = "vector.3.readings: 1-0:15.8.0 (instant) is 2887.07, the vector says 2887.70"
+    assert done.stderr == f"{mine}:{line - 1}: {says}\n"
+
+
+def test_check_says_that_nothing_proves_a_profile(own: Path) -> None:
+    mine = own.parent / "own" / "mine.toml"
+    mine.write_text(mine.read_text("utf-8").partition("[[vector]]")[0], "utf-8")
+    done = run("check", "-c", own)
+    assert done.exit_code == 0, done.output
+    assert "12 registers, no vector, so nothing proves it" in done.stdout

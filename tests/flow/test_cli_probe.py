@@ -128,3 +128,12 @@ def test_wrong_usage_is_status_2(url: str, protocol: str, address: str, more: tu
     done = run("probe", url, "--protocol", protocol, "--address", address, *more)
     assert done.exit_code == 2, done.output
     assert says in done.stderr
+
+
+def test_frames_are_shown_as_a_profile_writes_them(dlt645: str) -> None:
+    how = ("probe", dlt645, "--protocol", "dlt645", "--address", "161", "--timeout", "10s", "--json")
+    done = run(*how, "--frames")
+    assert "> fe fe fe fe 68 61 01 00 00 00 00 68 11 04 33 33 34 33 14 16\n" in done.stderr
+    assert "68 61 01 00 00 00 00 68 91 08 33 33 34 33 89 67 45 33 00 16  ok\n" in done.stderr
+    assert all(json.loads(line) for line in done.stdout.splitlines())
+    assert ">" not in run(*how).stderr
