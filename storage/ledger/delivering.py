@@ -29,8 +29,7 @@ _got = and_(
     _last.c.reading_id == _r.c.id,
     _last.c.seq == select(func.max(_row.c.seq)).where(_row.c.reading_id == _r.c.id).correlate(_r).scalar_subquery(),
 )
-_is_due = and_(
-    _r.c.waits == false(),
+_is_due = and_(  # what waits for a verdict is raw or suspect, so never released
     serving.billable == true(),
     serving.quality.in_(RELEASED),
     func.coalesce(and_(_last.c.millionths == serving.value, _last.c.quality == serving.quality), false()) == false(),

@@ -140,6 +140,12 @@ async def test_two_resolutions_that_do_not_agree(ledger: Ledger, coarse: int) ->
     assert [one.other for one in await ledger.conflicts()] == [coarse]
 
 
+async def test_at_one_resolution_only_the_same_is_the_same(ledger: Ledger) -> None:
+    """Even where a value says more than its resolution."""
+    await read(ledger, *(dataclasses.replace(reading(1, 1), value=value) for value in (12_345_400, 12_345_401)))
+    assert [one.other for one in await ledger.conflicts()] == [12_345_401]
+
+
 async def test_a_finer_value_after_the_verdict_waits_for_its_own(ledger: Ledger) -> None:
     await ledger.import_registry([row("m1")], digest="", at=at(0))
     await read(ledger, dataclasses.replace(reading(1, 12), value=12_300_000, resolution=100_000))

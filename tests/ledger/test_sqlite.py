@@ -9,8 +9,10 @@ from shutil import copy
 from typing import Any
 
 import pytest
-from sqlalchemy import event
+from sqlalchemy import event, select
+from sqlalchemy.ext.asyncio import AsyncConnection
 
+from storage import tables
 from storage.columns import to_microseconds
 from storage.engine import open_ledger
 from storage.errors import DatabaseBusy, DatabaseUnusable, VerdictRefused
@@ -87,6 +89,18 @@ async def test_another_process_that_lets_go_in_time(path: Path) -> None:
         await storing
     assert len(await standing(ledger)) == 1
     await ledger.close()
+
+
+async def test_who_writes_holds_it_from_the_first_look_on(ledger: SqlLedger, path: Path) -> None:
+    """What a writer decides by what it has looked up can't be overtaken by another process."""
+
+    async def look(connection: AsyncConnection) -> None:
+        await connection.execute(select(tables.reading))
+        with closing(sqlite3.connect(path, isolation_level=None, timeout=0)) as other:
+            with pytest.raises(sqlite3.OperationalError, match="database is locked"):
+                other.execute("INSERT INTO quantity (code) VALUES ('x')")
+
+    await ledger._sessions.write(look)
 
 
 async def test_two_ledgers_on_one_file(ledger: SqlLedger, path: Path) -> None:

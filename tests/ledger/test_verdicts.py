@@ -87,6 +87,15 @@ async def test_a_suspect_value_does_not_part_a_series(known: Ledger) -> None:
     assert (await only(known)).times == (at(1), at(3))
 
 
+async def test_a_value_that_waits_leads_nothing(ledger: Ledger) -> None:
+    """One from before its meter's installation: verified by hand once, contradicted since, and asked for by nobody."""
+    await ledger.import_registry([row("m1", start=at(0))], digest="", at=at(5))
+    await read(ledger, reading(-2, 8), reading(-1, 9))
+    await ledger.judge([verdict(-2), verdict(-1)])
+    await read(ledger, reading(-1, 10), reading(1, 11))
+    assert (await only(ledger)).times == (at(-2), at(1))
+
+
 async def test_only_so_many_and_the_oldest_first(known: Ledger) -> None:
     await read(known, *(reading(hour, hour) for hour in (5, 4, 3, 2, 1)))
     seen = []
