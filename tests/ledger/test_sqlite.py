@@ -96,9 +96,11 @@ async def test_who_writes_holds_it_from_the_first_look_on(ledger: SqlLedger, pat
 
     async def look(connection: AsyncConnection) -> None:
         await connection.execute(select(tables.reading))
-        with closing(sqlite3.connect(path, isolation_level=None, timeout=0)) as other:
-            with pytest.raises(sqlite3.OperationalError, match="database is locked"):
-                other.execute("INSERT INTO quantity (code) VALUES ('x')")
+        with (
+            closing(sqlite3.connect(path, isolation_level=None, timeout=0)) as other,
+            pytest.raises(sqlite3.OperationalError, match="database is locked"),
+        ):
+            other.execute("INSERT INTO quantity (code) VALUES ('x')")
 
     await ledger._sessions.write(look)
 
