@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from bisect import bisect_left, insort
 from collections import defaultdict
-from collections.abc import AsyncIterator, Collection, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime
 from itertools import islice
@@ -232,7 +232,7 @@ class MemoryLedger:
         basis: Basis | None = None,
         start: datetime | None = None,
         end: datetime | None = None,
-    ) -> AsyncIterator[Judged]:
+    ) -> AsyncGenerator[Judged]:
         """See the port."""
         for line in sorted(self._lines):
             if (meters and line[0] not in meters) or (quantities and line[1] not in quantities):

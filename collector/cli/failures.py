@@ -35,8 +35,7 @@ def told(ctx: click.Context, *, debug: bool) -> Iterator[None]:
         click.echo(err=True)
         ctx.exit(INTERRUPTED)
     except BrokenPipeError:
-        # Whatever is still buffered goes nowhere, quietly; else the interpreter complains at its end.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _hush()
         ctx.exit(UNREAD)
     except _KNOWN as error:
         if isinstance(error, OSError) and error.filename is None:
@@ -49,9 +48,17 @@ def told(ctx: click.Context, *, debug: bool) -> Iterator[None]:
         if unknown is not None or known is None:
             raise
         failures = list(leaves(known))
+        if all(isinstance(failure, BrokenPipeError) for failure in failures):
+            _hush()
+            ctx.exit(UNREAD)
         _trace(group, debug=debug)
         click.echo("\n".join(map(sentence, failures)), err=True)
         ctx.exit(max(map(status, failures)))
+
+
+def _hush() -> None:
+    """Whatever is still buffered goes nowhere, quietly; else the interpreter complains at its end."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _trace(error: Exception, *, debug: bool) -> None:

@@ -6,6 +6,7 @@ import asyncio
 import csv
 import sys
 from collections.abc import Callable
+from contextlib import aclosing
 from datetime import UTC, datetime
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -96,9 +97,10 @@ async def _export(
     async with site.ledger() as ledger:
         write = writer()
         found = ledger.readings(meters=meters, quantities=quantities, basis=basis, start=bounds[0], end=bounds[1])
-        async for judged in found:
-            write(shapes.reading(judged))
-            count += 1
+        async with aclosing(found):  # whoever reads the output may go away in the middle
+            async for judged in found:
+                write(shapes.reading(judged))
+                count += 1
     return count
 
 

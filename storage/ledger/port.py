@@ -6,7 +6,7 @@ returned, it is on disk. Every method may raise `DatabaseUnusable` or `DatabaseB
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from collections.abc import AsyncGenerator, Collection, Mapping, Sequence
 from datetime import date, datetime
 from typing import Protocol
 
@@ -95,7 +95,7 @@ class Ledger(Protocol):
         basis: Basis | None = None,
         start: datetime | None = None,
         end: datetime | None = None,
-    ) -> AsyncIterator[Judged]:
+    ) -> AsyncGenerator[Judged]:
         """Stored readings as they stand, by meter, quantity, basis, time; [start, end) of their time; empty = all.
 
         All of one instant, however long it takes; who leaves early closes the iterator (`contextlib.aclosing`).

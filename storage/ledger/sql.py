@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from collections.abc import AsyncGenerator, Collection, Mapping, Sequence
 from contextlib import aclosing
 from datetime import date, datetime
 
@@ -99,7 +99,7 @@ class SqlLedger:
         basis: Basis | None = None,
         start: datetime | None = None,
         end: datetime | None = None,
-    ) -> AsyncIterator[Judged]:
+    ) -> AsyncGenerator[Judged]:
         """As they stand, all of one instant. Who leaves early closes the iterator (`contextlib.aclosing`)."""
         async with self._sessions.reading() as connection:
             found = serving.readings(

@@ -3,6 +3,7 @@
 import csv
 import hashlib
 import json
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +11,8 @@ import pytest
 
 from collector.settings.registry_csv import COLUMNS
 from storage.records import Batch
-from tests.flow.commands import run
-from tests.flow.stocked import METERS, freeze, place, stock
+from tests.flow.commands import run, start
+from tests.flow.stocked import METERS, MIDNIGHT, freeze, place, stock
 
 KEYS = [
     "meter",
@@ -109,6 +110,18 @@ def test_export_as_csv(config: Path) -> None:
     assert list(first) == KEYS
     assert (first["value"], second["point"]) == ("1234.56", "@M2")
     assert done.stderr == "2 readings\n"
+
+
+def test_a_reader_that_goes_away_in_the_middle_of_an_export(tmp_path: Path) -> None:
+    config = place(tmp_path)
+    stock(config, [Batch(readings=tuple(freeze("M1", day, at=MIDNIGHT - timedelta(days=day)) for day in range(150)))])
+    process = start("readings", "export", "-c", config, "--json")
+    assert process.stdout is not None
+    process.stdout.close()
+    assert process.stderr is not None
+    with process, process.stderr:
+        assert process.stderr.read() == ""
+    assert process.returncode == 141
 
 
 @pytest.mark.parametrize(

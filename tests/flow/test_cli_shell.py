@@ -166,6 +166,17 @@ def test_a_reader_that_goes_away_is_no_failure_worth_words() -> None:
         assert process.stderr.read() == ""
 
 
+def test_nor_is_one_that_goes_away_while_tasks_run() -> None:
+    code = """
+from collector.cli import decode, main
+def shape(*_): raise ExceptionGroup("tasks", [ExceptionGroup("more", [BrokenPipeError()])])
+decode.shape = shape
+main.main()
+"""
+    ended = finish(start("decode", "--protocol", "dlt645", FRAME, code=code))
+    assert (ended.status, ended.err) == (141, "")
+
+
 def test_a_language_that_nobody_speaks_here_is_wrong_usage() -> None:
     done = run("--lang", "xx", "check")
     assert done.exit_code == 2

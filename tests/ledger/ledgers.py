@@ -102,7 +102,7 @@ async def read(ledger: Ledger, *readings: Reading) -> None:
 
 async def standing(ledger: Ledger, **which: object) -> list[Judged]:
     """Readings as they stand."""
-    async with aclosing(ledger.readings(**which)) as found:  # type: ignore[arg-type,type-var]
+    async with aclosing(ledger.readings(**which)) as found:  # type: ignore[arg-type]
         return [one async for one in found]
 
 
