@@ -182,8 +182,10 @@ class Connection:
         try:
             await asyncio.wait((asking, ending), return_when=asyncio.FIRST_COMPLETED)
             if not asking.done():
-                raise LinkError("connection_lost", Owner.UPLINK, ending.result())
+                raise LinkError("connection_lost", Owner.UPLINK, f"{broker.name}: {ending.result()}")
             granted = asking.result()
+        except aiomqtt.MqttError as error:  # lost before the question could be sent
+            raise LinkError("connection_lost", Owner.UPLINK, f"{broker.name}: connection lost: {error}") from None
         finally:
             await _cancelled(asking, ending)
         for topic, code in zip(broker.topics, granted, strict=True):
@@ -197,7 +199,7 @@ class Connection:
         errors = [future.exception() for future in (self._broken, disconnected) if future.done()]
         if self._intake.paused:
             return "hung up while the ledger takes nothing; the broker keeps the messages"
-        return "; ".join(f"connection lost: {error}" for error in errors if error) or "disconnected"
+        return "; ".join(f"connection lost: {_shown(error)}" for error in errors if error) or "disconnected"
 
     async def close(self) -> None:
         """Send what is acknowledged and DISCONNECT, then let go of the socket, whatever happens."""
@@ -268,6 +270,12 @@ def _connect_properties(intake: Intake, *, kept: bool) -> Properties:
     return properties
 
 
+def _shown(error: BaseException) -> str:
+    """128 is what paho makes of an end without a word."""
+    silent = isinstance(error, aiomqtt.MqttCodeError) and getattr(error.rc, "value", error.rc) == 128
+    return "closed by the broker" if silent else str(error)
+
+
 def _refusal(broker: Broker, error: aiomqtt.MqttCodeError) -> LinkError:
     """CONNACK said no."""
     code = error.rc.value if isinstance(error.rc, ReasonCode) else error.rc
@@ -332,15 +340,19 @@ class MqttLink:
     async def run(self) -> None:
         """Keep subscribed until cancelled. Says once that the broker is down, and once that it is back."""
         loop = asyncio.get_running_loop()
-        backoff, said_down = self._backoff, False
+        backoff, said_down, short_lived = self._backoff, False, 0
         while True:
             since = loop.time()
             try:
                 async with self.session() as connection:
-                    log.info("%s: %s, %s", self.name, "back" if said_down else "subscribed", self._broker.topics)
+                    how = "subscribed again" if said_down else "subscribed"
+                    log.info("%s: %s to %s", self.name, how, ", ".join(self._broker.topics))
                     said_down = False
                     reason = f"{self.name}: {await connection.ended()}"
-                if loop.time() - since > STEADY_S:
+                short_lived = short_lived + 1 if loop.time() - since < STEADY_S else 0
+                if short_lived > 1:  # Mosquitto 2.0.11 does not say so itself
+                    reason += f"; does another client call itself {self._broker.client_id!r}?"
+                elif not short_lived:
                     backoff.reset()
             except LinkError as error:
                 reason = error.detail

@@ -217,7 +217,7 @@ async def test_broker_restart(broker: Mosquitto, version: Version, caplog: pytes
     spoken = [(record.levelname, record.message) for record in caplog.records if record.levelno > logging.DEBUG]
     assert [level for level, _ in spoken] == ["INFO", "WARNING", "INFO"]
     assert "connection lost" in spoken[1][1]
-    assert "back" in spoken[2][1]
+    assert "subscribed again to meters/+/reading" in spoken[2][1]
 
 
 async def test_ticket_of_an_earlier_connection_is_passed_over(broker: Mosquitto) -> None:
@@ -234,6 +234,38 @@ async def test_ticket_of_an_earlier_connection_is_passed_over(broker: Mosquitto)
         assert not broker.logged("Received PUBACK from chaobiao-t")
         assert await take_all(intake, 2) == ["1", "2"]
         await broker.logs("Received PUBACK from chaobiao-t", 2)
+
+
+async def test_given_up_while_the_ledger_takes_nothing(
+    broker: Mosquitto, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Reading stopped for so long that no ping is heard: the connection is made anew, and all comes again."""
+    monkeypatch.setattr(mqtt_link, "KEEPALIVE_S", 1)
+    intake = Intake(limit=100, batch=10)
+    async with running(MqttLink(at(broker, "3.1.1"), intake, SystemClock(), backoff=quick())):
+        await broker.logs("Sending SUBACK to chaobiao-t")
+        await asyncio.to_thread(broker.publish_lines, "meters/1/reading", map(str, range(500)))
+        assert len(await intake.take()) == 10
+        await broker.logs("Sending CONNACK to chaobiao-t", 2)
+        intake.settle()
+        assert await take_all(intake, 500) == [str(n) for n in range(500)]
+    assert intake.most_unacknowledged <= 100
+    warnings = [record.message for record in caplog.records if record.levelno == logging.WARNING]
+    assert len(warnings) == 1
+    assert "hung up while the ledger takes nothing" in warnings[0]
+
+
+async def test_two_with_one_client_id(broker: Mosquitto, caplog: pytest.LogCaptureFixture) -> None:
+    """They take the session from each other, ever more slowly, and the log asks the right question."""
+    async with running(MqttLink(at(broker), Intake(), SystemClock(), backoff=quick())):
+        await broker.logs("Sending SUBACK to chaobiao-t")
+        for times in (2, 4):
+            async with MqttLink(at(broker), Intake(), SystemClock()).session():
+                await broker.logs("Sending SUBACK to chaobiao-t", times)
+            await broker.logs("Sending SUBACK to chaobiao-t", times + 1)
+    warnings = [record.message for record in caplog.records if record.levelno == logging.WARNING]
+    assert "connection lost: closed by the broker; trying again" in warnings[0]
+    assert "does another client call itself 'chaobiao-t'?" in warnings[1]
 
 
 async def test_hangs_up_in_good_order(broker: Mosquitto) -> None:
@@ -343,7 +375,8 @@ ACCEPTED = b"\x20\x03\x00\x00\x00"
         (ACCEPTED, b"\xff" * 64),
         (ACCEPTED, b"\x90\x02\x00\x01"),  # SUBACK without its reason codes
         (ACCEPTED, b"\x30\x00"),  # PUBLISH without a topic
-        (ACCEPTED, b"\xe0\x00"),  # DISCONNECT
+        (ACCEPTED, b"\xe0\x00"),  # DISCONNECT …
+        (ACCEPTED + b"\xe0\x00",),  # … before there was time to subscribe
     ],
 )
 async def test_no_broker_at_all(answers: tuple[bytes, ...], monkeypatch: pytest.MonkeyPatch) -> None:
