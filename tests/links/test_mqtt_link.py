@@ -396,7 +396,7 @@ async def test_topic_refused() -> None:
 
 
 async def test_paho_stumbles_over_what_it_reads(broker: Mosquitto) -> None:
-    """None of a quarter of a million random packets made paho 2.1 raise; should one do it, the connection ends."""
+    """None of a quarter of a million random packets made paho 2.2 raise; should one do it, the connection ends."""
 
     def stumbles() -> None:
         raise ValueError("no such packet")
