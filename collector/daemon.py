@@ -5,8 +5,9 @@
     broker ──► intake ─────────────────┴─► receive   acknowledged after the commit
     ledger ──► settle                                verdicts every minute, deliveries at the hour that is configured
 
-SIGTERM and SIGINT drain: nothing new is begun, what is under way ends (at most `DRAIN_S`), what was received is committed
-and acknowledged, and the process ends with 0.
+SIGTERM and SIGINT drain: nothing new is begun, what is under way ends, what was received is committed and acknowledged, and
+the process ends with 0. What has not ended after `DRAIN_S` (another process holds the database) is given up: it was never
+acknowledged, so its sender or its meter still has it.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import signal
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timedelta
 from functools import partial
 
@@ -36,7 +37,7 @@ from storage.records import Batch, Receipt
 
 log = logging.getLogger(__name__)
 
-DRAIN_S = 8.0
+DRAIN_S = 7.0
 
 
 class Daemon:
@@ -105,17 +106,24 @@ class Daemon:
         log.info("collecting %d meters over %d channels", len(planner.meters), len(self._settings.channels))
         try:
             async with asyncio.TaskGroup() as tasks:
-                tasks.create_task(poll.run(self._stop))
-                for receiver in receivers.values():
-                    tasks.create_task(receiver.run(self._stop))
+                working = [tasks.create_task(poll.run(self._stop))]
+                working += [tasks.create_task(receiver.run(self._stop)) for receiver in receivers.values()]
                 if self._settle is not None:
-                    tasks.create_task(self._settle.run(self._stop))
+                    working.append(tasks.create_task(self._settle.run(self._stop)))
+                tasks.create_task(self._give_up_on(working))
                 self._started.set_result(poll)
         finally:
             waker.close()
             for route in routes.values():
                 await route.line.close()
         log.info("drained")
+
+    async def _give_up_on(self, working: Iterable[asyncio.Task[None]]) -> None:
+        await self._stop.wait()
+        _, late = await asyncio.wait(working, timeout=DRAIN_S + 0.5)  # polling gives up its visits by itself
+        for task in late:
+            log.warning("not drained within %g s, given up; what was not stored comes again", DRAIN_S)
+            task.cancel()
 
     async def _planner(self) -> Planner:
         now = self._clock.now()

@@ -106,6 +106,13 @@ class Planner:
                 state.tries += 1
                 state.next_try = now + pause(slot.meter, state.tries)
 
+    def postponed(self, slots: Iterable[Slot], now: datetime) -> None:
+        """These were asked for and nothing of it could be stored: the ledger knows of no try, so none is counted."""
+        for slot in slots:
+            if state := self._open.get(slot):
+                state.in_hand = False
+                state.next_try = now + pause(slot.meter, state.tries + 1)
+
     def released(self, slots: Iterable[Slot]) -> None:
         """These were taken in hand and not asked for after all (the daemon drains); nothing is counted against them."""
         for slot in slots:

@@ -42,7 +42,7 @@ def run(config: Path, role: str, verbose: bool) -> None:
     """Load, open, run."""
     settings = load_settings(config)
     logging.basicConfig(stream=sys.stderr, level=logging.DEBUG if verbose else logging.INFO, format=LOG_FORMAT)
-    for chatty in ("apscheduler", "aiosqlite", "asyncio"):
+    for chatty in ("apscheduler", "aiosqlite", "alembic", "asyncio"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
     with asyncio.Runner(loop_factory=new_loop) as runner:
         runner.run(_run(settings))

@@ -20,7 +20,7 @@ from collector.acquisition.schedule import Waker
 from collector.clock import Clock
 from collector.jobs.collect import Collect, Collected, Route
 from storage.days import data_day
-from storage.errors import DatabaseBusy
+from storage.errors import DatabaseBusy, DatabaseUnusable
 from storage.ledger.port import Ledger
 from storage.records import Batch, Missing, Slot
 
@@ -66,12 +66,13 @@ class Poll:
             stopping = tasks.create_task(stop.wait())
             try:
                 await self._plan(stop, stopping)
-            finally:
-                stopping.cancel()
                 self._release_waiting()
                 with suppress(TimeoutError):
                     async with asyncio.timeout(self._drain_s):
                         await self._visits_over()
+            finally:
+                stopping.cancel()
+                self._release_waiting()
                 for worker in workers:
                     worker.cancel()
 
@@ -113,7 +114,7 @@ class Poll:
             one = self._planner.registered(slot.meter)
             pushed = one is not None and one.meter.channel not in polled
             reason = "no_message" if pushed else "window_closed"
-            detail = "no message came for it" if pushed else "its turn on the line did not come in time"
+            detail = "no message came for it" if pushed else "it was not read, or not stored, in time"
             day = data_day(slot.at, slot.basis, self._planner.zone)
             yield Missing(slot, day, reason, rule(reason).owner, detail, attempts=0, since=slot.at)
 
@@ -133,9 +134,9 @@ class Poll:
     async def _visit(self, task: Task) -> None:
         try:
             collected = await self._collect.task(task)
-        except DatabaseBusy as error:
+        except (DatabaseBusy, DatabaseUnusable) as error:
             log.warning("%s: not stored, will be read again: %s", task.registered.meter.meter, error)
-            self._planner.failed(task.slots, self._clock.now())
+            self._planner.postponed(task.slots, self._clock.now())
             return
         except BaseException:
             self._planner.released(task.slots)
@@ -151,7 +152,7 @@ class Poll:
         while True:
             try:
                 await self._ledger.append(batch)
-            except DatabaseBusy as error:
+            except (DatabaseBusy, DatabaseUnusable) as error:
                 log.warning("closing windows waits for the database: %s", error)
                 await asyncio.sleep(BUSY_PAUSE_S)
             else:

@@ -21,7 +21,7 @@ from collector.jobs.validate import validate
 from collector.outlets.files import DeliveryDirectory
 from collector.settings.schema import Settings
 from protocols.profile import Profile
-from storage.errors import DatabaseBusy, DeliveryRefused, VerdictRefused
+from storage.errors import DatabaseBusy, DatabaseUnusable, DeliveryRefused, VerdictRefused
 from storage.ledger.port import Ledger
 from storage.records import Plan
 
@@ -67,7 +67,7 @@ class Settle:
     async def _judge(self) -> None:
         try:
             done = await validate(self._ledger, self._ruleset, self._clock)
-        except (DatabaseBusy, VerdictRefused) as error:
+        except (DatabaseBusy, DatabaseUnusable, VerdictRefused) as error:
             log.warning("judging waits: %s", error)
             return
         if done.suspect:
@@ -79,7 +79,7 @@ class Settle:
             return True
         try:
             done = await self._deliverer.run()
-        except (DatabaseBusy, DeliveryRefused, WorkFailed, OSError) as error:
+        except (DatabaseBusy, DatabaseUnusable, DeliveryRefused, WorkFailed, OSError) as error:
             log.error("not handed over, will be tried again: %s", error)
             return False
         for delivery in (*done.again, *done.new):

@@ -22,9 +22,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 from storage.ledger.translation import is_busy, translated
 from storage.ledger.vocabulary import Vocabulary
 
-BUSY_S = 5.0
-PATIENCE = 3
-"""Times 5 s: longer than any transaction of ours takes. Each time is shorter than what a daemon has to drain."""
+BUSY_S = 1.0
+PATIENCE = 15
+"""Times 1 s: longer than any transaction of ours takes. Each time is short beside what a daemon has to drain."""
 
 PRAGMAS = (
     "PRAGMA journal_mode = WAL",

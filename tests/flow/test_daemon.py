@@ -8,6 +8,7 @@ import json
 import os
 import signal
 import socket
+import sqlite3
 import subprocess
 import termios
 import time
@@ -16,6 +17,8 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 
+import pytest
+
 from collector.acquisition.schedule import ClockWaker
 from collector.clock import DrivenClock
 from collector.daemon import Daemon
@@ -23,7 +26,9 @@ from collector.settings.loading import load_settings
 from protocols.profile import builtin_profiles
 from simulators.fleet import Fleet, load_scenario
 from storage.engine import open_ledger
+from storage.errors import DatabaseBusy, DatabaseUnusable
 from storage.memory import MemoryLedger
+from storage.records import Batch, Receipt
 from tests.flow.commands import finish, start
 from tests.links.broker import PUBLISH, Mosquitto, needs_mosquitto
 
@@ -285,3 +290,57 @@ async def test_the_daemon_judges_and_hands_over_by_itself(tmp_path: Path) -> Non
     rows = [json.loads(line) for line in (deliveries / "batch-00000001.jsonl").read_text("utf-8").splitlines()]
     assert len(rows) >= 4
     assert {row["quality"] for row in rows} == {"verified"}
+
+
+class Refusing(MemoryLedger):
+    """Takes nothing at first: locked, or the disk is full."""
+
+    def __init__(self, *errors: Exception) -> None:
+        super().__init__()
+        self.errors = list(errors)
+
+    async def append(self, batch: Batch) -> Receipt:
+        if self.errors:
+            raise self.errors.pop(0)
+        return await super().append(batch)
+
+
+@pytest.mark.parametrize("error", [DatabaseBusy("held"), DatabaseUnusable("database or disk is full")])
+@pytest.mark.parametrize("refusals", [1, 10])
+async def test_what_could_not_be_stored_is_read_again_or_says_why(
+    tmp_path: Path, error: Exception, refusals: int
+) -> None:
+    """Once refused: the slot is filled in the next round. Refused until its window closes: it has a reason in the ledger."""
+    profiles = builtin_profiles()
+    scenario = load_scenario("one-of-each", profiles)
+    clock = DrivenClock(scenario.start)
+    async with Fleet(scenario, now=clock.now, profiles=profiles) as fleet:
+        (house,) = [one for one in fleet.listening if one.protocol == "dlt645"]
+        config = installation(
+            tmp_path,
+            f'name = "a"\nlink = "{house.url}"\nprotocol = "dlt645"',
+            meters=f"m1,dlt645_2007_1p,a,{house.address}\n",
+            every="5m",
+        )
+        ledger = Refusing(*[error] * refusals)
+        daemon = Daemon(load_settings(config), profiles, ledger, clock=clock, waker=ClockWaker, settle=False)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("collector.jobs.poll.BUSY_PAUSE_S", 0.0)
+            await run_until(daemon, clock, scenario.start + timedelta(minutes=11))
+    end = scenario.start + timedelta(minutes=10, seconds=1)
+    filled = {slot.at for slot in await ledger.filled(scenario.start, end)}
+    closed = {missing.slot.at: missing.reason for missing in await ledger.closed(scenario.start, end)}
+    assert filled | set(closed) == {scenario.start + timedelta(minutes=minutes) for minutes in (0, 5, 10)}
+    assert set(closed.values()) == ({"window_closed"} if refusals > 1 else set())
+
+
+def test_sigterm_while_another_process_holds_the_database(tmp_path: Path) -> None:
+    channel = f'name = "a"\nlink = "tcp://127.0.0.1:{closed_port()}"\nprotocol = "modbus-tcp"'
+    soon = "import storage.ledger.sessions as s; s.PATIENCE = 2; from collector.cli.main import main; main()"
+    config = installation(tmp_path, channel, meters="m1,eastron_sdm630,a,1\n")
+    process = start("run", "-c", config, code=soon)
+    wait_for_line(process, "collecting 1 meter")
+    with closing(sqlite3.connect(tmp_path / "chaobiao.db", isolation_level=None, timeout=5)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        wait_for_line(process, "held the database for too long")
+        assert terminate(process) < PATIENT_S
