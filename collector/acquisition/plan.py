@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from functools import lru_cache
 from zoneinfo import ZoneInfo
 
@@ -27,6 +27,7 @@ from storage.registry import Registered
 Gives = Callable[[str, str, Basis], bool]
 """Whether a profile (by id) has a quantity on a basis."""
 
+_EVER = datetime.min.replace(tzinfo=UTC)
 INSTANT_WINDOW = timedelta(hours=1)
 DAY = timedelta(days=1)
 
@@ -59,8 +60,10 @@ def timetable(plan: Plan, start: datetime, end: datetime, zone: ZoneInfo) -> Ite
     day = start.astimezone(zone).date() - DAY
     last = end.astimezone(zone).date()
     while day <= last:
-        for instant in _of_day(plan, day, zone):
-            if start <= instant.due < end:
+        for instant in _of_day(plan, day, zone, since=start):
+            if instant.due >= end:
+                return
+            if instant.due >= start:
                 yield instant
         day += DAY
 
@@ -73,8 +76,10 @@ def owed(
     *,
     zone: ZoneInfo,
     gives: Gives,
+    open_after: datetime | None = None,
 ) -> Iterator[Owed]:
     """Every slot due in [start, end): each version for the time it was valid, each installation for the time it stood.
+    With `open_after` only those whose window is still open after that instant.
 
     The time of a slot decides, not the time of the question: a plan that came at noon owes nothing for the morning, and a
     meter owes nothing for a freeze before its installation.
@@ -84,10 +89,15 @@ def owed(
         last = end if version.valid_to is None else min(end, version.valid_to)
         if first >= last:
             continue
+        instants = [
+            entry
+            for entry in timetable(version.plan, first, last, zone)
+            if open_after is None or entry.closes > open_after
+        ]
+        if not instants:
+            continue  # mostly: asked every moment, and a plan is due now and then; a hundred thousand meters need no look
         members = list(_members(version.plan, registered, gives))
-        if not members:
-            continue
-        for instant in timetable(version.plan, first, last, zone):
+        for instant in instants:
             for one, quantities in members:
                 if one.installation.start <= instant.at and not _ended(one, instant.at):
                     for quantity in quantities:
@@ -169,11 +179,12 @@ def _ended(one: Registered, at: datetime) -> bool:
     return one.installation.end is not None and at >= one.installation.end
 
 
-def _of_day(plan: Plan, day: date, zone: ZoneInfo) -> Iterator[Instant]:
+def _of_day(plan: Plan, day: date, zone: ZoneInfo, *, since: datetime = _EVER) -> Iterator[Instant]:
+    """In order. What is due before `since` may be left out: a grid of seconds has 86,400 points a day."""
     today, tomorrow = day_start(day, zone), day_start(day + DAY, zone)
     if plan.every_s is not None:
         step = timedelta(seconds=plan.every_s)
-        at = today
+        at = today + max(0, -((today - since) // step)) * step
         while at < tomorrow:
             after = min(at + step, tomorrow)
             yield Instant(at, after, at)

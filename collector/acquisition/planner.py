@@ -2,7 +2,8 @@
 
 The planner's memory is a cache of the ledger: `restore` rebuilds it at start from what is filled and what was tried.
 Its one invariant: a slot is in exactly one of *open* (may be tried), *in hand* (a visit asks for it now) or gone (filled,
-or its window has closed), and no slot leaves without a value or a reason.
+or its window has closed), and no slot leaves without a value or a reason. Nothing here looks at every open slot: the daemon
+asks after each visit, and a hundred thousand may be open (what comes next is at the head of `_retries` and `_closing`).
 
 After a failed round a slot waits, twice as long each time, with a spread that differs from meter to meter, so that many
 silent meters do not come back in step.
@@ -45,6 +46,8 @@ class _Open:
     tries: int = 0
     next_try: datetime | None = None
     in_hand: bool = False
+    overdue: bool = False
+    """Its window closed while it was in hand."""
 
 
 @dataclass(slots=True)
@@ -57,39 +60,45 @@ class Planner:
     _versions: tuple[PlanVersion, ...] = ()
     _registered: Mapping[str, Registered] = field(default_factory=dict)
     _open: dict[Slot, _Open] = field(default_factory=dict)
+    _ready: dict[Slot, None] = field(default_factory=dict)
+    """Open, not in hand and waiting for nothing."""
     _until: datetime | None = None
+    _retries: list[tuple[datetime, Slot]] = field(default_factory=list)
     _closing: list[tuple[datetime, Slot]] = field(default_factory=list)
+    """Both are heaps, in which slots stay until their instant although they are filled meanwhile."""
 
     def load(self, versions: Sequence[PlanVersion], registered: Sequence[Registered], now: datetime) -> None:
         """Take plans and registry as they are now; slots that nobody owes any more are dropped, tries are kept."""
         self._versions = tuple(versions)
         self._registered = {one.meter.meter: one for one in registered}
-        kept = {entry.slot for entry in self._owed(now - LONGEST_WINDOW, now + MOMENT) if entry.closes > now}
+        kept = {entry.slot for entry in self._still_open(now)}
         self._open = {slot: state for slot, state in self._open.items() if slot in kept or state.in_hand}
+        rested = [slot for slot, state in self._open.items() if state.next_try is None or slot in self._ready]
+        self._ready = {slot: None for slot in rested if not self._open[slot].in_hand}
         self._until = now - LONGEST_WINDOW
 
     def restore(self, filled: Iterable[Slot], tried: Mapping[Slot, int], now: datetime) -> None:
         """After `load`: what the ledger knows of slots that are still open. `tried`: failed rounds by slot."""
         done = set(filled)
-        for entry in self._owed(now - LONGEST_WINDOW, now + MOMENT):
-            if entry.closes > now and entry.slot not in done:
-                state = self._open.setdefault(entry.slot, _Open(entry))
-                state.tries = tried.get(entry.slot, 0)
-                heapq.heappush(self._closing, (entry.closes, entry.slot))
+        for entry in self._still_open(now):
+            if entry.slot not in done:
+                self._take_up(entry)
+                self._open[entry.slot].tries = tried.get(entry.slot, 0)
         for slot in done:
             self._open.pop(slot, None)
         self._until = now
 
     def tasks(self, now: datetime) -> list[Task]:
         """What to ask now, a task a meter, taken in hand: report each slot by `filled` or `failed`."""
+        self._rested(now)
         self._generate(now)
         by_meter: dict[str, list[Slot]] = {}
-        for slot, state in self._open.items():
-            waits = state.next_try is not None and state.next_try > now
-            if state.in_hand or waits or state.owed.closes <= now or not self._is_polled(slot):
-                continue
-            state.in_hand = True
-            by_meter.setdefault(slot.meter, []).append(slot)
+        for slot in self._ready:
+            state = self._open.get(slot)
+            if state is not None and state.owed.closes > now and self._is_polled(slot):
+                state.in_hand = True
+                by_meter.setdefault(slot.meter, []).append(slot)
+        self._ready.clear()
         return [Task(self._registered[meter], tuple(sorted(slots))) for meter, slots in by_meter.items()]
 
     def filled(self, slots: Iterable[Slot]) -> None:
@@ -102,9 +111,12 @@ class Planner:
         for slot in slots:
             state = self._open.get(slot)
             if state is not None:
-                state.in_hand = False
                 state.tries += 1
                 state.next_try = now + pause(slot.meter, state.tries)
+                self._ready.pop(slot, None)
+                if state.next_try < state.owed.closes:
+                    heapq.heappush(self._retries, (state.next_try, slot))
+                self._let_go(slot, state)
 
     def postponed(self, slots: Iterable[Slot], now: datetime) -> None:
         """These were asked for and nothing of it could be stored: the ledger knows of no try, so none is counted."""
@@ -117,7 +129,8 @@ class Planner:
         """These were taken in hand and not asked for after all (the daemon drains); nothing is counted against them."""
         for slot in slots:
             if state := self._open.get(slot):
-                state.in_hand = False
+                self._ready[slot] = None
+                self._let_go(slot, state)
 
     def expired(self, now: datetime) -> list[tuple[Slot, int]]:
         """Slots whose window has closed without a value, with the number of failed rounds; they are gone afterwards."""
@@ -126,11 +139,13 @@ class Planner:
         while self._closing and self._closing[0][0] <= now:
             _, slot = heapq.heappop(self._closing)
             state = self._open.get(slot)
-            if state is not None and state.owed.closes <= now and not state.in_hand:
+            if state is None:
+                continue
+            if state.in_hand:
+                state.overdue = True  # `_let_go` puts it back
+            else:
                 del self._open[slot]
                 gone.append((slot, state.tries))
-            elif state is not None and state.in_hand:
-                heapq.heappush(self._closing, (now + FIRST_PAUSE, slot))
         return gone
 
     def next_alarm(self, now: datetime) -> datetime:
@@ -141,11 +156,11 @@ class Planner:
             first = next(timetable(version.plan, now + MOMENT, ahead, self.zone), None)
             if first is not None:
                 instants.append(first.due)
-        for state in self._open.values():
-            if not state.in_hand:
-                instants.append(state.owed.closes)
-                if state.next_try is not None and state.next_try < state.owed.closes:
-                    instants.append(state.next_try)
+        for heap in (self._closing, self._retries):
+            while heap and heap[0][1] not in self._open:
+                heapq.heappop(heap)
+            if heap:
+                instants.append(heap[0][0])
         return max(min(instants), now)
 
     @property
@@ -162,10 +177,6 @@ class Planner:
         """The plans as they were loaded."""
         return self._versions
 
-    def open_slots(self) -> int:
-        """How many wait for a value."""
-        return len(self._open)
-
     def _is_polled(self, slot: Slot) -> bool:
         one = self._registered.get(slot.meter)
         return one is not None and one.meter.channel in self.polled
@@ -173,14 +184,38 @@ class Planner:
     def _generate(self, now: datetime) -> None:
         if self._until is None:
             self._until = now - LONGEST_WINDOW
-        for entry in self._owed(self._until + MOMENT, now + MOMENT):
-            if entry.slot not in self._open:
-                self._open[entry.slot] = _Open(entry)
-                heapq.heappush(self._closing, (entry.closes, entry.slot))
-        self._until = max(self._until, now)
+        if self._until < now:
+            for entry in self._owed(self._until + MOMENT, now):
+                self._take_up(entry)
+            self._until = now
 
-    def _owed(self, start: datetime, end: datetime) -> Iterable[Owed]:
-        return owed(self._versions, tuple(self._registered.values()), start, end, zone=self.zone, gives=self.gives)
+    def _take_up(self, entry: Owed) -> None:
+        if entry.slot not in self._open:
+            self._open[entry.slot] = _Open(entry)
+            self._ready[entry.slot] = None
+            heapq.heappush(self._closing, (entry.closes, entry.slot))
+
+    def _let_go(self, slot: Slot, state: _Open) -> None:
+        state.in_hand = False
+        if state.overdue:
+            heapq.heappush(self._closing, (state.owed.closes, slot))
+
+    def _rested(self, now: datetime) -> None:
+        """Slots whose next try has come are ready again."""
+        while self._retries and self._retries[0][0] <= now:
+            instant, slot = heapq.heappop(self._retries)
+            state = self._open.get(slot)
+            if state is not None and state.next_try == instant and not state.in_hand:
+                self._ready[slot] = None
+
+    def _still_open(self, now: datetime) -> Iterable[Owed]:
+        return self._owed(now - LONGEST_WINDOW, now, open_after=now)
+
+    def _owed(self, start: datetime, last: datetime, *, open_after: datetime | None = None) -> Iterable[Owed]:
+        """Due from `start` to `last`, both included."""
+        rows = tuple(self._registered.values())
+        end = last + MOMENT
+        return owed(self._versions, rows, start, end, zone=self.zone, gives=self.gives, open_after=open_after)
 
 
 def pause(meter: str, tries: int) -> timedelta:

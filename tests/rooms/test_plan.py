@@ -1,4 +1,4 @@
-"""What plans owe: grids, freezes, days of 23 and 25 hours, selectors, and the life of a slot in the planner."""
+"""What plans owe: grids, freezes, days of 23 and 25 hours, selectors, and what a pushed value fills."""
 
 from __future__ import annotations
 
@@ -11,31 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from collector.acquisition.plan import Owed, owed, slots_for, timetable
-from collector.acquisition.planner import LONGEST_PAUSE, Planner, pause
 from storage.records import Basis, Plan, PlanVersion, Slot
-from storage.registry import Installation, Meter, Point, Registered
-
-SHANGHAI = ZoneInfo("Asia/Shanghai")
-ENERGY = "1-0:1.8.0"
-LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
-QUARTER = Plan("quarter", (ENERGY,), every_s=900)
-DAILY = Plan("daily", (ENERGY,), basis=Basis.FREEZE, at_minute=5)
-
-
-def gives(profile: str, quantity: str, basis: Basis) -> bool:
-    return quantity == ENERGY and (basis is Basis.INSTANT or profile == "freezing")
-
-
-def standing(
-    meter: str = "m1", *, profile: str = "freezing", start: datetime = LONG_AGO, channel: str = "c1"
-) -> Registered:
-    return Registered(
-        Meter(meter, profile, channel, "1"), Point(f"p-{meter}", area="hill"), Installation(meter, f"p-{meter}", start)
-    )
-
-
-def shanghai(*parts: int) -> datetime:
-    return datetime(*parts, tzinfo=SHANGHAI).astimezone(UTC)  # type: ignore[arg-type, misc]
+from storage.registry import Registered
+from tests.rooms.plans import DAILY, ENERGY, LONG_AGO, QUARTER, SHANGHAI, gives, shanghai, standing
 
 
 def all_owed(plan: Plan, start: datetime, end: datetime, *meters: Registered, zone: ZoneInfo = SHANGHAI) -> list[Owed]:
@@ -169,63 +147,3 @@ def test_every_instant_of_a_day_lies_in_exactly_one_window(minute: int, every: i
     plan = Plan("p", (ENERGY,), every_s=every)
     entries = list(timetable(plan, instant - timedelta(days=2), instant + timedelta(days=2), zone))
     assert sum(entry.at <= instant < entry.closes for entry in entries) == 1
-
-
-def planner_at(now: datetime, *plans: Plan, polled: frozenset[str] = frozenset({"c1"})) -> Planner:
-    planner = Planner(SHANGHAI, gives, polled)
-    planner.load([PlanVersion(plan, LONG_AGO) for plan in plans], [standing()], now)
-    planner.restore((), {}, now)
-    return planner
-
-
-def test_a_slot_in_hand_is_not_asked_twice_and_a_failed_one_waits_its_turn() -> None:
-    now = shanghai(2026, 3, 15, 10, 15)
-    planner = planner_at(now, QUARTER)
-    (task,) = planner.tasks(now)
-    assert [slot.at for slot in task.slots] == [now]
-    assert planner.tasks(now) == []
-    planner.failed(task.slots, now)
-    assert planner.tasks(now + timedelta(seconds=30)) == []
-    (again,) = planner.tasks(now + pause("m1", 1))
-    assert again.slots == task.slots
-
-
-def test_a_filled_slot_is_gone_and_the_next_alarm_is_the_next_grid_point() -> None:
-    now = shanghai(2026, 3, 15, 10, 15)
-    planner = planner_at(now, QUARTER)
-    (task,) = planner.tasks(now)
-    planner.filled(task.slots)
-    assert planner.open_slots() == 0
-    assert planner.next_alarm(now) == now + timedelta(minutes=15)
-
-
-def test_a_window_that_closes_gives_the_slot_back_with_its_tries() -> None:
-    now = shanghai(2026, 3, 15, 10, 15)
-    planner = planner_at(now, QUARTER)
-    (task,) = planner.tasks(now)
-    planner.failed(task.slots, now)
-    later = now + timedelta(minutes=15)
-    assert planner.expired(later) == [(task.slots[0], 1)]
-    assert [slot.at for one in planner.tasks(later) for slot in one.slots] == [later]
-
-
-def test_a_restart_asks_only_for_what_the_ledger_lacks() -> None:
-    now = shanghai(2026, 3, 15, 10, 20)
-    planner = Planner(SHANGHAI, gives, frozenset({"c1"}))
-    planner.load([PlanVersion(QUARTER, LONG_AGO), PlanVersion(DAILY, LONG_AGO)], [standing()], now)
-    freeze = Slot("daily", "m1", ENERGY, Basis.FREEZE, shanghai(2026, 3, 15))
-    planner.restore([freeze], {}, now)
-    (task,) = planner.tasks(now)
-    assert [(slot.plan, slot.at) for slot in task.slots] == [("quarter", shanghai(2026, 3, 15, 10, 15))]
-
-
-def test_a_channel_that_is_not_polled_only_waits() -> None:
-    now = shanghai(2026, 3, 15, 10, 15)
-    planner = planner_at(now, QUARTER, polled=frozenset())
-    assert planner.tasks(now) == []
-    assert planner.expired(now + timedelta(minutes=15)) == [(Slot("quarter", "m1", ENERGY, Basis.INSTANT, now), 0)]
-
-
-@given(st.text(min_size=1, max_size=8), st.integers(1, 40))
-def test_pauses_grow_to_a_bound_and_differ_by_meter(meter: str, tries: int) -> None:
-    assert timedelta(minutes=1) <= pause(meter, tries) <= LONGEST_PAUSE * 5 / 4
