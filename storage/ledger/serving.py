@@ -105,7 +105,11 @@ async def readings(
     if end is not None:
         query = query.where(_r.c.time < end)
     for number in chosen:
-        async with connection.stream(query, {"of": number}, execution_options={"yield_per": CHUNK}) as rows:
+        # Not `async with`: SQLAlchemy's swallows that the reader has left, and the next meter would be read after all.
+        rows = await connection.stream(query, {"of": number}, execution_options={"yield_per": CHUNK})
+        try:
             async for chunk in rows.partitions(CHUNK):
                 for row in chunk:
                     yield judged(row)
+        finally:
+            await rows.close()

@@ -154,7 +154,7 @@ async def started(ledger: SqlLedger) -> AsyncGenerator[Judged]:
 
 
 async def test_leaving_a_reading_early_leaves_nothing_behind(ledger: SqlLedger, path: Path) -> None:
-    await read(ledger, *(reading(hour, 1) for hour in range(5)))
+    await read(ledger, *(reading(hour, 1, meter) for meter in ("m1", "m2") for hour in range(5)))
     for _ in range(30):  # more than there are connections
         async with aclosing(await started(ledger)) as found:
             await anext(found)
