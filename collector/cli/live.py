@@ -15,7 +15,13 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 from rich.text import Text
 
+from collector.words import say_n
+
 Tell = Callable[[float, str], None]
+Row = tuple[Sequence[str], str]
+QUIET = ("verified", "accepted")
+AROUND = 5
+"""Lines of a board that are neither row nor footer: title, headings, rule, hint, and the one on which the cursor stands."""
 STYLES = {"verified": "green", "accepted": "green", "suspect": "bold red", "raw": "dim", "missing": "bold yellow"}
 
 
@@ -32,10 +38,19 @@ def progress(title: str, total: float) -> Iterator[Tell]:
         yield lambda done, words: bar.update(task, completed=done, words=words)
 
 
+def fitting(rows: Sequence[Row], room: int) -> tuple[list[Row], int]:
+    """The rows for which there is room, in their order, and how many are left out: first those of which nothing is to be told."""
+    if len(rows) <= room:
+        return list(rows), 0
+    room = max(room - 1, 0)
+    telling = sorted(range(len(rows)), key=lambda place: rows[place][1] in QUIET)[:room]
+    return [rows[place] for place in sorted(telling)], len(rows) - len(telling)
+
+
 class Board:
     """A table that is drawn anew in place. `style_column`: whose cells are coloured by `STYLES`, which keys are codes.
 
-    In a pipe only the footer is printed, a line each time.
+    On a low terminal rows that tell nothing make room for the footer. In a pipe only the footer is printed, a line each time.
     """
 
     def __init__(self, headings: Sequence[str], *, hint: str) -> None:
@@ -55,7 +70,7 @@ class Board:
         if self._live is not None:
             self._live.stop()
 
-    def show(self, title: str, rows: Iterable[tuple[Sequence[str], str]], footer: Sequence[str]) -> None:
+    def show(self, title: str, rows: Iterable[Row], footer: Sequence[str]) -> None:
         """`rows`: cells, and the quality that colours the last of them."""
         if self._live is None:
             self._console.print(Text(f"{title}  " + "  ".join(footer)), soft_wrap=True)
@@ -63,8 +78,11 @@ class Board:
         table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, title=title, title_justify="left")
         for heading in self._headings:
             table.add_column(Text(heading), no_wrap=True)
-        for cells, quality in rows:
+        shown, left_out = fitting(list(rows), self._console.height - len(footer) - AROUND)
+        for cells, quality in shown:
             *plain, last = cells
             table.add_row(*(Text(cell) for cell in plain), Text(last, style=STYLES.get(quality, "")))
+        if left_out:
+            table.add_row(Text(say_n("… and {n} more", "… and {n} more", left_out), style="dim"))
         lines = [Text(line) for line in footer]
         self._live.update(Group(table, *lines, Text(self._hint, style="dim")), refresh=True)
