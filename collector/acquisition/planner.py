@@ -109,21 +109,15 @@ class Planner:
     def failed(self, slots: Iterable[Slot], now: datetime) -> None:
         """These were asked for and not got; they wait for their next try."""
         for slot in slots:
-            state = self._open.get(slot)
-            if state is not None:
+            if state := self._open.get(slot):
                 state.tries += 1
-                state.next_try = now + pause(slot.meter, state.tries)
-                self._ready.pop(slot, None)
-                if state.next_try < state.owed.closes:
-                    heapq.heappush(self._retries, (state.next_try, slot))
-                self._let_go(slot, state)
+                self._rest(slot, state, now + pause(slot.meter, state.tries))
 
     def postponed(self, slots: Iterable[Slot], now: datetime) -> None:
         """These were asked for and nothing of it could be stored: the ledger knows of no try, so none is counted."""
         for slot in slots:
             if state := self._open.get(slot):
-                state.in_hand = False
-                state.next_try = now + pause(slot.meter, state.tries + 1)
+                self._rest(slot, state, now + pause(slot.meter, state.tries + 1))
 
     def released(self, slots: Iterable[Slot]) -> None:
         """These were taken in hand and not asked for after all (the daemon drains); nothing is counted against them."""
@@ -194,6 +188,13 @@ class Planner:
             self._open[entry.slot] = _Open(entry)
             self._ready[entry.slot] = None
             heapq.heappush(self._closing, (entry.closes, entry.slot))
+
+    def _rest(self, slot: Slot, state: _Open, until: datetime) -> None:
+        state.next_try = until
+        self._ready.pop(slot, None)
+        if until < state.owed.closes:
+            heapq.heappush(self._retries, (until, slot))
+        self._let_go(slot, state)
 
     def _let_go(self, slot: Slot, state: _Open) -> None:
         state.in_hand = False

@@ -97,7 +97,7 @@ class Held:
 STEPS = st.lists(
     st.tuples(
         st.sampled_from([0, 1, 3, 7, 16]),
-        st.sampled_from(["filled", "failed", "released", "nothing"]),
+        st.sampled_from(["filled", "failed", "postponed", "released", "nothing"]),
         st.integers(0, 5),
     ),
     max_size=40,
@@ -148,6 +148,10 @@ def test_it_does_what_a_planner_does_that_looks_at_every_slot(steps: list[tuple[
             planner.failed([slot], now)
             state.in_hand, state.tries = False, state.tries + 1
             state.rests_until = now + pause(slot.meter, state.tries)
+        elif what == "postponed":
+            planner.postponed([slot], now)
+            state.in_hand = False
+            state.rests_until = now + pause(slot.meter, state.tries + 1)
         elif state.in_hand:
             planner.released([slot])
             state.in_hand = False
