@@ -24,7 +24,7 @@ from collector.acquisition.schedule import ClockWaker
 from collector.clock import Clock, DrivenClock
 from collector.daemon import Daemon
 from collector.errors import SettingsError, WorkFailed
-from collector.jobs.report import Reporter
+from collector.jobs.report import NOT_YET, Reporter
 from collector.jobs.ruleset import ruleset_for
 from collector.jobs.settle import deliverer_for
 from collector.jobs.validate import validate
@@ -32,12 +32,24 @@ from collector.settings.loading import load_settings
 from collector.settings.schema import Settings
 from protocols.profile import Profile, builtin_profiles
 from simulators.fleet import Fleet, Listening, ScenarioError, SimulatorError, load_scenario, simulate
+from storage.days import day_bounds
 from storage.engine import open_ledger
 from storage.ledger.port import Ledger
 from storage.records import Delivery, Missing, Quality
 from storage.values import to_text
 
-__all__ = ["SPAN", "STEP", "District", "Fleet", "Latest", "Listening", "Numbers", "open_district", "serve_scenario"]
+__all__ = [
+    "SPAN",
+    "STEP",
+    "District",
+    "Fleet",
+    "Latest",
+    "Listening",
+    "Numbers",
+    "Standing",
+    "open_district",
+    "serve_scenario",
+]
 
 SPAN = timedelta(hours=12)
 """What `demo --once` lives through: from the evening over midnight, when the meters freeze their registers, to the morning."""
@@ -49,9 +61,11 @@ PATIENCE = {
     "timeout": timedelta(milliseconds=200),
     "worst_reply": timedelta(milliseconds=250),
     "gap": timedelta(milliseconds=20),
-    "retries": 1,
+    "retries": 0,
 }
-"""Simulated meters answer within milliseconds; a dead one should not hold up a demo."""
+"""Simulated meters answer within milliseconds; a dead one should not hold up a demo: the plan's later rounds ask it again."""
+RECENT = timedelta(hours=2)
+"""How far back the board looks for what is new."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +97,19 @@ class Numbers:
     """Delivered values of healthy meters that no meter ever showed."""
 
 
+@dataclass(slots=True)
+class Standing:
+    """How things stand, for the board; what is missing and found is that of yesterday and today."""
+
+    expected: int = 0
+    collected: int = 0
+    missing: Counter[str] = field(default_factory=Counter)
+    trouble: dict[str, Counter[str]] = field(default_factory=dict)
+    """By meter: why something is missing, and which rule spoke, how often."""
+    overdue: frozenset[str] = frozenset()
+    """Meters that owed a value after their last one, and did not give it."""
+
+
 class District:
     """A fleet and the collector that reads it, on driven time."""
 
@@ -96,6 +123,11 @@ class District:
         if settings.billing is None:
             raise WorkFailed("the simulated district has no [billing] directory")
         self.directory = settings.billing.directory
+        self.latest: dict[str, Latest] = {}
+        """By meter: its newest import register, as `look` found it."""
+        self.judged: Counter[str] = Counter()
+        """Verdicts by quality."""
+        self.rules: Counter[str] = Counter()
         self._reporter = Reporter(
             ledger,
             clock,
@@ -116,7 +148,9 @@ class District:
 
     async def judge_and_hand_over(self) -> None:
         """Verdicts for what is new, and a delivery of what they released."""
-        await validate(self.ledger, ruleset_for(self.settings, self.profiles), self.clock)
+        done = await validate(self.ledger, ruleset_for(self.settings, self.profiles), self.clock)
+        self.judged.update(verified=done.verified, suspect=done.suspect)
+        self.rules.update(done.by_rule)
         deliverer = deliverer_for(self.settings, self.profiles, self.ledger, self.clock)
         if deliverer is not None:
             await deliverer.run()
@@ -148,15 +182,37 @@ class District:
         first = self.fleet.start.astimezone(self.settings.zone).date()
         return await self._reporter.missing(first, self._reporter.today())
 
-    async def latest(self) -> dict[str, Latest]:
-        """By meter: its newest import register."""
-        newest: dict[str, Latest] = {}
-        async for judged in self.ledger.readings(quantities=[ENERGY]):
-            before = newest.get(judged.reading.meter)
+    async def look(self) -> Standing:
+        """How things stand. Reads what is recent alone, so that a demo that lives for days stays quick."""
+        await self._see_newest()
+        today = self._reporter.today()
+        yesterday = today - timedelta(days=1)
+        found = Standing()
+        for line in await self._reporter.success(yesterday, today, by="day"):
+            found.expected += line.expected
+            found.collected += line.final
+        overdue: set[str] = set()
+        for missing in await self._reporter.missing(yesterday, today):
+            if missing.reason == NOT_YET:
+                continue
+            meter = missing.slot.meter
+            found.missing[missing.reason] += 1
+            found.trouble.setdefault(meter, Counter())[missing.reason] += 1
+            last = self.latest.get(meter)
+            if last is None or last.time < missing.slot.at:
+                overdue.add(meter)
+        for finding in await self.ledger.findings(start=day_bounds(yesterday, self.settings.zone)[0]):
+            found.trouble.setdefault(finding.meter, Counter())[finding.rule] += 1
+        found.overdue = frozenset(overdue)
+        return found
+
+    async def _see_newest(self) -> None:
+        start = self.clock.now() - RECENT if self.latest else None
+        async for judged in self.ledger.readings(quantities=[ENERGY], start=start):
+            before = self.latest.get(judged.reading.meter)
             if before is None or judged.reading.time >= before.time:
                 shown = to_text(judged.value, judged.reading.resolution)
-                newest[judged.reading.meter] = Latest(shown, judged.reading.time, judged.quality)
-        return newest
+                self.latest[judged.reading.meter] = Latest(shown, judged.reading.time, judged.quality)
 
     def _handed_over(self, deliveries: Iterable[Delivery]) -> list[dict[str, Any]]:
         """The rows as they stand in the files, and only if the files are what the ledger promised."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
+from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from collector.cli.command import Command, Option
 from collector.cli.live import Board, progress
 from collector.cli.tables import local_text, show_pairs
 from collector.daemon import new_loop
-from collector.demo import SPAN, STEP, District, Latest, Listening, Numbers, open_district
+from collector.demo import SPAN, STEP, District, Listening, Numbers, Standing, open_district
 from collector.errors import WorkFailed
 from collector.kpi.success import percent
 from collector.words import mark, say, say_n
@@ -64,20 +65,19 @@ async def _once(keep: Path | None) -> None:
 
 
 async def _live(keep: Path | None) -> None:
-    headings = (say("meter"), say("protocol"), say("last value"), say("at"), say("verdict"))
+    headings = (say("meter"), say("protocol"), "kWh", say("at"), say("verdict"), say("trouble"))
     async with AsyncExitStack() as stack:
         district = await stack.enter_async_context(open_district(folder=keep))
         _introduce(district)
-        board = stack.enter_context(Board(headings, hint=say("Ctrl-C ends")))
+        board = stack.enter_context(Board(headings, coloured=4, numbers=(2,), hint=say("Ctrl-C ends")))
         while True:
             async for _ in district.live_until(district.clock.now() + STEP):
                 pass
             await district.judge_and_hand_over()
-            latest = await district.latest()
-            title = local_text(district.clock.now(), district.settings.zone)
-            board.show(
-                title, [_row(district, one, latest) for one in district.fleet.listening], await _footer(district)
-            )
+            standing = await district.look()
+            rows = [_row(district, one, standing) for one in district.fleet.listening]
+            rows.sort(key=lambda row: _URGENCY.index(row[1]))
+            board.show(_title(district), rows, await _footer(district, standing))
             await asyncio.sleep(PACE_S)
 
 
@@ -92,28 +92,77 @@ def _introduce(district: District) -> None:
         click.echo(say("without {line}: {why}", line=line, why=why))
 
 
-def _row(district: District, one: Listening, latest: Mapping[str, Latest]) -> tuple[tuple[str, ...], str]:
-    last = latest.get(one.meter)
-    if last is None:
-        return (one.meter, one.protocol, "–", say("never"), "–"), "missing"
-    when = local_text(last.time, district.settings.zone)
-    return (one.meter, one.protocol, f"{last.value} kWh", when, say(last.quality)), last.quality
+_URGENCY = ("missing", "suspect", "recovered", "raw", "verified")
+"""What comes first on the board: what is wrong, then what was."""
 
 
-async def _footer(district: District) -> list[str]:
-    numbers = await district.numbers()
-    rate = percent(numbers.collected, numbers.expected) or "–"
-    return [
+def _row(district: District, one: Listening, standing: Standing) -> tuple[tuple[str, ...], str]:
+    last, trouble = district.latest.get(one.meter), standing.trouble.get(one.meter)
+    overdue = one.meter in standing.overdue
+    verdict = "missing" if overdue or last is None else str(last.quality)
+    cells = (
+        one.meter,
+        one.protocol,
+        last.value if last else "–",
+        _at(district, last.time) if last else "–",
+        say(verdict),
+        _counts(trouble or {}),
+    )
+    return cells, "recovered" if trouble and verdict == "verified" else verdict
+
+
+def _at(district: District, instant: datetime) -> str:
+    """The time of day, or the day if that is another."""
+    zone = district.settings.zone
+    local, now = instant.astimezone(zone), district.clock.now().astimezone(zone)
+    return f"{local:%H:%M}" if local.date() == now.date() else f"{local:%m-%d}"
+
+
+def _title(district: District) -> str:
+    return say(
+        "{time}, simulated: a quarter of an hour takes a second",
+        time=f"{district.clock.now().astimezone(district.settings.zone):%Y-%m-%d %H:%M}",
+    )
+
+
+async def _footer(district: District, standing: Standing) -> list[str]:
+    rate = percent(standing.collected, standing.expected) or "–"
+    lines = [
         say(
-            "collected {collected} of {expected} ({rate} %); verified {verified}, suspect {suspect}",
-            collected=numbers.collected,
-            expected=numbers.expected,
+            "due {expected}, collected {collected} ({rate} %), missing {missing}{reasons}",
+            expected=standing.expected,
+            collected=standing.collected,
             rate=rate,
-            verified=numbers.qualities["verified"],
-            suspect=numbers.qualities["suspect"],
+            missing=standing.expected - standing.collected,
+            reasons=_in_brackets(standing.missing),
         ),
-        say("handed over: {deliveries}, {rows}", deliveries=_deliveries(numbers), rows=_rows(numbers)),
+        say(
+            "verified {verified}, suspect {suspect}{rules}",
+            verified=district.judged["verified"],
+            suspect=district.judged["suspect"],
+            rules=_in_brackets(district.rules),
+        ),
     ]
+    handed = await district.ledger.deliveries()
+    if handed:
+        lines.append(
+            say(
+                "handed over {readings} in {deliveries}; last {file}: {rows}",
+                readings=say_n("{n} reading", "{n} readings", sum(one.rows for one in handed)),
+                deliveries=say_n("{n} delivery", "{n} deliveries", len(handed)),
+                file=handed[-1].data_file,
+                rows=handed[-1].rows,
+            )
+        )
+    return lines
+
+
+def _counts(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{say(code)} {count}" for code, count in sorted(counts.items()))
+
+
+def _in_brackets(counts: Mapping[str, int]) -> str:
+    return say(" ({list})", list=_counts(counts)) if counts else ""
 
 
 def _deliveries(numbers: Numbers) -> str:
@@ -126,7 +175,7 @@ def _rows(numbers: Numbers) -> str:
 
 def _summary(numbers: Numbers) -> None:
     """The night in lines that a person reads and a script can grep."""
-    missing, rules = _listed(numbers.missing), _listed(numbers.rules)
+    missing, rules = _in_brackets(numbers.missing), _in_brackets(numbers.rules)
     difference = say(
         "{difference} kWh between what was delivered and the true register, {compared} values of {healthy} healthy meters",
         difference=f"{numbers.difference.quantize(SHOWN):f}",
@@ -146,7 +195,3 @@ def _summary(numbers: Numbers) -> None:
     )
     for delivery in numbers.deliveries:
         click.echo(f"{delivery.data_file}  sha256 {delivery.sha256}")
-
-
-def _listed(counts: Mapping[str, int]) -> str:
-    return f"  ({', '.join(f'{name} {count}' for name, count in sorted(counts.items()))})" if counts else ""

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from types import TracebackType
 from typing import Self
 
 from rich import box
+from rich.cells import cell_len
 from rich.console import Console, Group
 from rich.live import Live
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
@@ -22,7 +23,14 @@ Row = tuple[Sequence[str], str]
 QUIET = ("verified", "accepted")
 AROUND = 5
 """Lines of a board that are neither row nor footer: title, headings, rule, hint, and the one on which the cursor stands."""
-STYLES = {"verified": "green", "accepted": "green", "suspect": "bold red", "raw": "dim", "missing": "bold yellow"}
+STYLES = {
+    "verified": "green",
+    "recovered": "green",
+    "accepted": "green",
+    "suspect": "bold red",
+    "raw": "dim",
+    "missing": "bold yellow",
+}
 
 
 @contextmanager
@@ -48,13 +56,16 @@ def fitting(rows: Sequence[Row], room: int) -> tuple[list[Row], int]:
 
 
 class Board:
-    """A table that is drawn anew in place. `style_column`: whose cells are coloured by `STYLES`, which keys are codes.
+    """A table that is drawn anew in place, as tall as the terminal lets it be: rows that tell nothing make room for the footer.
 
-    On a low terminal rows that tell nothing make room for the footer. In a pipe only the footer is printed, a line each time.
+    In a pipe only the footer is printed, a line each time.
     """
 
-    def __init__(self, headings: Sequence[str], *, hint: str) -> None:
+    def __init__(self, headings: Sequence[str], *, coloured: int, numbers: Sequence[int], hint: str) -> None:
+        """`coloured`: the column that takes the colour of its row; those in `numbers` stand to the right."""
         self._headings = headings
+        self._coloured = coloured
+        self._numbers = frozenset(numbers)
         self._hint = hint
         self._console = Console(file=sys.stdout, highlight=False)
         self._live = Live(console=self._console, auto_refresh=False) if self._console.is_terminal else None
@@ -70,19 +81,23 @@ class Board:
         if self._live is not None:
             self._live.stop()
 
-    def show(self, title: str, rows: Iterable[Row], footer: Sequence[str]) -> None:
-        """`rows`: cells, and the quality that colours the last of them."""
+    def show(self, title: str, rows: Sequence[Row], footer: Sequence[str]) -> None:
+        """`rows`: cells, and the quality that colours one of them; those that matter most come first."""
         if self._live is None:
-            self._console.print(Text(f"{title}  " + "  ".join(footer)), soft_wrap=True)
+            self._console.print(Text(f"{title}  " + "; ".join(footer)), soft_wrap=True)
             return
-        table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, title=title, title_justify="left")
-        for heading in self._headings:
-            table.add_column(Text(heading), no_wrap=True)
-        shown, left_out = fitting(list(rows), self._console.height - len(footer) - AROUND)
+        size = self._console.size
+        wrapped = sum(-(-cell_len(line) // size.width) for line in footer)
+        shown, left_out = fitting(rows, size.height - wrapped - AROUND)
+        table = Table(box=box.SIMPLE_HEAD, show_edge=False, padding=(0, 1, 0, 0), pad_edge=False)
+        for place, heading in enumerate(self._headings):
+            table.add_column(Text(heading), no_wrap=True, justify="right" if place in self._numbers else "left")
         for cells, quality in shown:
-            *plain, last = cells
-            table.add_row(*(Text(cell) for cell in plain), Text(last, style=STYLES.get(quality, "")))
-        if left_out:
-            table.add_row(Text(say_n("… and {n} more", "… and {n} more", left_out), style="dim"))
-        lines = [Text(line) for line in footer]
-        self._live.update(Group(table, *lines, Text(self._hint, style="dim")), refresh=True)
+            style = STYLES.get(quality, "")
+            table.add_row(
+                *(Text(cell, style=style if place == self._coloured else "") for place, cell in enumerate(cells))
+            )
+        more = [Text(say_n("… and {n} more", "… and {n} more", left_out), style="dim")] if left_out else []
+        head = Text(title, style="bold")
+        tail = [Text(line) for line in footer]
+        self._live.update(Group(head, table, *more, *tail, Text(self._hint, style="dim")), refresh=True)

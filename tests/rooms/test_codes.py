@@ -1,0 +1,26 @@
+"""The codes of the catalogue are those that there are."""
+
+from collections.abc import Iterable
+
+import pytest
+
+from collector.acquisition.outcome import OUTCOMES
+from collector.cli import codes
+from collector.jobs.report import NOT_TRIED, NOT_YET
+from collector.vee.rules import RULES
+from storage.records import Basis, Owner, Quality
+
+
+@pytest.mark.parametrize(
+    ("listed", "there"),
+    [
+        (codes.REASONS, {*OUTCOMES, NOT_TRIED, NOT_YET}),
+        (codes.RULES, {rule.__name__ for rule in RULES}),
+        (codes.OWNERS, {*Owner}),
+        (codes.QUALITIES, {*Quality}),
+        (codes.BASES, {*Basis}),
+    ],
+    ids=["reasons", "rules", "owners", "qualities", "bases"],
+)
+def test_every_code_has_its_word(listed: tuple[str, ...], there: Iterable[str]) -> None:
+    assert sorted(listed) == sorted(map(str, there))
