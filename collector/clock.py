@@ -67,3 +67,15 @@ class DrivenClock:
             else:
                 waiting.append((due, sleeper))
         self._sleepers = waiting
+
+
+async def sleep_until_or_set(clock: Clock, instant: datetime, event: asyncio.Event) -> None:
+    """Return when the clock gets to the instant, or at once when the event is set. Nothing is left running, also if cancelled."""
+    sleeping = asyncio.ensure_future(clock.sleep_until(instant))
+    waiting = asyncio.ensure_future(event.wait())
+    try:
+        await asyncio.wait((sleeping, waiting), return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        sleeping.cancel()
+        waiting.cancel()
+        await asyncio.gather(sleeping, waiting, return_exceptions=True)

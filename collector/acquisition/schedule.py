@@ -14,7 +14,7 @@ from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from apscheduler.triggers.date import DateTrigger
 from apscheduler.triggers.interval import IntervalTrigger
 
-from collector.clock import Clock
+from collector.clock import Clock, sleep_until_or_set
 
 LOOK_S = 15
 ALARM = "alarm"
@@ -92,14 +92,9 @@ class ClockWaker:
 
     async def sleep_until(self, instant: datetime) -> None:
         """Whichever comes first: the clock gets there, or a nudge."""
-        alarm = asyncio.ensure_future(self._clock.sleep_until(instant))
-        nudge = asyncio.ensure_future(self._nudge.wait())
         try:
-            await asyncio.wait((alarm, nudge), return_when=asyncio.FIRST_COMPLETED)
+            await sleep_until_or_set(self._clock, instant, self._nudge)
         finally:
-            for waiting in (alarm, nudge):
-                waiting.cancel()
-            await asyncio.gather(alarm, nudge, return_exceptions=True)
             self._nudge.clear()
 
     def nudge(self) -> None:

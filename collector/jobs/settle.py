@@ -8,12 +8,11 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Mapping
-from contextlib import suppress
 from datetime import datetime, timedelta
 
 from collector.acquisition.plan import timetable
 from collector.billing.groups import ReadingDay
-from collector.clock import Clock
+from collector.clock import Clock, sleep_until_or_set
 from collector.errors import WorkFailed
 from collector.jobs.deliver import Deliverer
 from collector.jobs.ruleset import ruleset_for
@@ -62,7 +61,7 @@ class Settle:
                 done = await self._hand_over()
                 now = self._clock.now()
                 hand_over_at = self._next_hand_over(now) if done else now + TRY_AGAIN
-            await _until(self._clock, self._clock.now() + JUDGE_EVERY, stop)
+            await sleep_until_or_set(self._clock, self._clock.now() + JUDGE_EVERY, stop)
 
     async def _judge(self) -> None:
         try:
@@ -93,15 +92,3 @@ class Settle:
         daily = Plan("deliver", (), at_minute=billing.deliver)
         after = now + timedelta(microseconds=1)
         return next(timetable(daily, after, now + timedelta(days=2), self._settings.zone)).due
-
-
-async def _until(clock: Clock, instant: datetime, stop: asyncio.Event) -> None:
-    sleeping = asyncio.ensure_future(clock.sleep_until(instant))
-    stopping = asyncio.ensure_future(stop.wait())
-    try:
-        await asyncio.wait((sleeping, stopping), return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        for waiting in (sleeping, stopping):
-            waiting.cancel()
-            with suppress(asyncio.CancelledError):
-                await waiting
