@@ -22,7 +22,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from protocols.errors import TomlProblem
-from protocols.profile import Profile
+from protocols.profile import Exact, Profile
 from protocols.tomlfile import TomlFile, parse_toml, read_toml
 from simulators.errors import ScenarioError
 from simulators.faults import LINE_FAULTS, FaultKind
@@ -42,12 +42,6 @@ def _duration(value: object) -> timedelta:
     raise ValueError('write a duration as "400ms", "15m", "1h30m" or "2d"')
 
 
-def _exact(value: object) -> object:
-    if isinstance(value, str | int) and not isinstance(value, bool):
-        return value
-    raise ValueError('write exact decimals as text: "1234.56"')
-
-
 def _zone(name: str) -> str:
     try:
         ZoneInfo(name)
@@ -63,7 +57,6 @@ def _shape(name: str) -> str:
 
 
 Duration = Annotated[timedelta, BeforeValidator(_duration)]
-Exact = Annotated[Decimal, BeforeValidator(_exact)]
 
 
 class _Strict(BaseModel):

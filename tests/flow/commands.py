@@ -10,6 +10,11 @@ from click.testing import CliRunner, Result
 
 from collector.cli.main import shell
 
+READING_KEYS = [
+    *("meter", "point", "quantity", "time", "basis", "value", "unit", "kind", "quality", "source", "revision"),
+    "received_at",
+]
+"""What every reading printed as JSON was promised to have, in this order (docs/commands.md)."""
 PLAIN = {"LANGUAGE": "en", "LC_ALL": "C.UTF-8", "LANG": "C.UTF-8", "CHAOBIAO_CONFIG": ""}
 
 

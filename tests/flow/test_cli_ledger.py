@@ -11,23 +11,8 @@ import pytest
 
 from collector.settings.registry_csv import COLUMNS
 from storage.records import Batch
-from tests.flow.commands import run, start
+from tests.flow.commands import READING_KEYS, run, start
 from tests.flow.stocked import METERS, MIDNIGHT, freeze, place, stock
-
-KEYS = [
-    "meter",
-    "point",
-    "quantity",
-    "time",
-    "basis",
-    "value",
-    "unit",
-    "kind",
-    "quality",
-    "source",
-    "revision",
-    "received_at",
-]
 
 
 def lines(*args: object, status: int = 0) -> list[dict[str, Any]]:
@@ -96,7 +81,7 @@ def test_list_gives_back_what_was_imported(config: Path) -> None:
 
 def test_export_has_exactly_the_keys_of_the_design(config: Path) -> None:
     first, second = lines("readings", "export", "-c", config, "--json")
-    assert list(first) == KEYS
+    assert list(first) == READING_KEYS
     assert (first["meter"], first["point"], first["quantity"], first["basis"]) == ("M1", "P1", "1-0:1.8.0", "freeze")
     assert (first["value"], first["unit"], first["kind"]) == ("1234.56", "kWh", "register")
     assert (first["time"], first["received_at"]) == ("2026-03-14T16:00:00Z", "2026-03-14T16:05:01Z")
@@ -107,7 +92,7 @@ def test_export_has_exactly_the_keys_of_the_design(config: Path) -> None:
 def test_export_as_csv(config: Path) -> None:
     done = run("readings", "export", "-c", config)
     first, second = csv.DictReader(done.stdout.splitlines())
-    assert list(first) == KEYS
+    assert list(first) == READING_KEYS
     assert (first["value"], second["point"]) == ("1234.56", "@M2")
     assert done.stderr == "2 readings\n"
 

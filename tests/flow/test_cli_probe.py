@@ -7,24 +7,9 @@ from typing import Any
 
 import pytest
 
-from tests.flow.commands import run
+from tests.flow.commands import READING_KEYS, run
 from tests.links.peers import dlt645_meter, pymodbustcp_server
 from tests.links.test_modbus_tcp_peer import words
-
-KEYS = [
-    "meter",
-    "point",
-    "quantity",
-    "time",
-    "basis",
-    "value",
-    "unit",
-    "kind",
-    "quality",
-    "source",
-    "revision",
-    "received_at",
-]
 
 
 @pytest.fixture
@@ -53,7 +38,7 @@ def lines(*args: object, status: int = 0) -> dict[str, dict[str, Any]]:
 def test_with_a_profile_a_device_gives_exact_readings(modbus: tuple[object, ...]) -> None:
     found = lines(*modbus, "--profile", "eastron_sdm630")
     energy = found["1-0:1.8.0"]
-    assert list(energy) == KEYS
+    assert list(energy) == READING_KEYS
     del energy["time"], energy["received_at"]
     assert energy == {
         "meter": "1", "point": None, "quantity": "1-0:1.8.0", "basis": "instant", "value": "1234.50", "unit": "kWh",
@@ -75,9 +60,9 @@ def test_without_a_profile_a_modbus_device_says_what_it_is(modbus: tuple[object,
 def test_without_a_profile_a_dlt645_meter_gives_what_is_usual(dlt645: str) -> None:
     found = lines("probe", dlt645, "--protocol", "dlt645", "--address", "000000000161", "--timeout", "10s")
     assert (found["1-0:1.8.0"]["meter"], found["1-0:1.8.0"]["value"]) == ("000000000161", "1234.56")
-    assert list(found["1-0:1.8.0"]) == KEYS
+    assert list(found["1-0:1.8.0"]) == READING_KEYS
     combined = found["00000000"]
-    assert (combined["quantity"], combined["id"], list(combined)) == (None, "00000000", [*KEYS, "id"])
+    assert (combined["quantity"], combined["id"], list(combined)) == (None, "00000000", [*READING_KEYS, "id"])
 
 
 def test_a_table_for_people_in_their_language(dlt645: str) -> None:
