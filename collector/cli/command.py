@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -10,6 +11,8 @@ import click
 from collector.words import mark, say
 
 F = TypeVar("F", bound=Any)
+
+_SENTENCE_END = re.compile(r"(?<=\.)\s|(?<=。)")
 
 
 class Spoken:
@@ -37,6 +40,10 @@ class Command(click.Command):
         self.example = example
 
     help = Spoken()
+
+    def get_short_help_str(self, limit: int = 45) -> str:
+        """For the list of commands: the first sentence, whole. (click cuts at `limit`, and knows no Chinese full stop.)"""
+        return _SENTENCE_END.split(self.help or "")[0].rstrip(".。")
 
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """The example."""

@@ -32,7 +32,9 @@ _BETWEEN = re.compile(r"[\s:,;|-]+|0[xX]|\\x")
         "Exit status 1 if anything is no good frame."
     ),
 )
-@click.option("--protocol", cls=Option, required=True, metavar="P", help=mark("The protocol that is spoken."))
+@click.option(
+    "--protocol", cls=Option, required=True, metavar="|".join(DIALECTS), help=mark("The protocol that is spoken.")
+)
 @click.argument("dumps", metavar="HEX…", nargs=-1, required=True)
 def decode(protocol: str, dumps: tuple[str, ...]) -> None:
     """Print what each dump says."""

@@ -53,6 +53,11 @@ class Shell(Group):
         found: click.Command = getattr(import_module(module), attribute)
         return found
 
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Speak the environment's language from the first word on: --help is answered before --lang is looked at."""
+        words.choose(None, os.environ)
+        return super().parse_args(ctx, args)
+
     def invoke(self, ctx: click.Context) -> object:
         """Run the subcommand; what it fails at becomes one sentence and an exit status."""
         with failures.told(ctx, debug=bool(ctx.params.get("debug"))):

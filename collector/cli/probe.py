@@ -41,7 +41,9 @@ from storage.days import from_local, utc_text
     ),
 )
 @click.argument("url", metavar="URL")
-@click.option("--protocol", cls=Option, required=True, metavar="P", help=mark("The protocol that is spoken."))
+@click.option(
+    "--protocol", cls=Option, required=True, metavar="|".join(DIALECTS), help=mark("The protocol that is spoken.")
+)
 @click.option(
     "--address", cls=Option, required=True, metavar="A", help=mark("The device's address, or the protocol's wildcard.")
 )
@@ -50,10 +52,20 @@ from storage.days import from_local, utc_text
     "--timeout", cls=Option, default="1s", show_default=True, metavar="T", help=mark("How long to wait for an answer.")
 )
 @click.option(
-    "--retries", cls=Option, default=2, show_default=True, type=click.IntRange(0, 10), help=mark("After the first try.")
+    "--retries",
+    cls=Option,
+    default=2,
+    show_default=True,
+    type=click.IntRange(0, 10),
+    help=mark("Tries after the first."),
 )
 @click.option(
-    "--zone", cls=Option, default="Asia/Shanghai", show_default=True, help=mark("The zone of the device's clock.")
+    "--zone",
+    cls=Option,
+    default="Asia/Shanghai",
+    show_default=True,
+    metavar="ZONE",
+    help=mark("The zone of the device's clock."),
 )
 @click.option("--frames", cls=Option, is_flag=True, help=mark("Show the bytes that went and came, on standard error."))
 @json_option

@@ -24,8 +24,8 @@ LOG_FORMAT = "%(asctime)s %(levelname)s %(message)s"
     cls=Command,
     example="chaobiao run -c collector.toml",
     help=mark(
-        "Collect until told to stop: plans on their timetables, messages as they come. SIGTERM or Ctrl-C finishes what is "
-        "under way and ends with 0."
+        "Collect, judge and hand over until told to stop. Plans on their timetables, messages as they come, verdicts every "
+        "minute, deliveries at the hour that [billing] names. SIGTERM or Ctrl-C finishes what is under way and ends with 0."
     ),
 )
 @config_option

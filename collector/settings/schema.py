@@ -62,7 +62,7 @@ class Channel(_Table):
     link: Link = Field(examples=['"tcp://127.0.0.1:8021"'])
     protocol: ProtocolName = Field(examples=['"dlt645"'])
     timeout: Annotated[timedelta, BeforeValidator(span("10ms", "5m"))] = Field(timedelta(seconds=1), examples=['"1s"'])
-    """For the first byte of an answer."""
+    """From the last byte of a question to the last byte of its answer."""
     retries: int = Field(2, ge=0, le=10, examples=["2"])
     """After the first try."""
     worst_reply: Annotated[timedelta, BeforeValidator(span("10ms", "15m"))] | None = Field(None, examples=['"3s"'])

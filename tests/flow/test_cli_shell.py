@@ -181,3 +181,11 @@ def test_a_language_that_nobody_speaks_here_is_wrong_usage() -> None:
     done = run("--lang", "xx", "check")
     assert done.exit_code == 2
     assert "'xx' is not spoken here" in done.stderr
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_the_list_of_commands_says_whole_sentences(language: str) -> None:
+    """click would cut at 45 letters, and of a Chinese sentence, which has no spaces, leave three dots."""
+    listed = run("--help", language=language).stdout.partition("Commands:")[2]
+    assert "..." not in listed
+    assert ("Check configuration" if language == "en" else "检查配置") in listed
