@@ -199,6 +199,6 @@ def _complain(probed: Probed, dialect: Dialect, *, with_profile: bool) -> None:
     if not with_profile and not dialect.usual(probed.address):
         click.echo(say("{protocol} has no usual quantities: name a --profile", protocol=dialect.name), err=True)
     if probed.nothing and not why:
-        click.echo(say("{address} gave nothing", address=probed.address), err=True)
+        click.echo(probed.why_not or say("{address} gave nothing", address=probed.address), err=True)
     if probed.nothing or (with_profile and why):
         click.get_current_context().exit(FAILED)

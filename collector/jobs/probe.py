@@ -35,7 +35,7 @@ class Said:
 
 @dataclass(frozen=True, slots=True)
 class Probed:
-    """What a device said. `address`: its own, where the one asked was a wildcard."""
+    """What a device said. `address`: its own, where the one asked was a wildcard. `why_not`: why it did not say what it is."""
 
     address: str
     readings: tuple[Reading, ...] = ()
@@ -44,6 +44,7 @@ class Probed:
     failed: tuple[Failed, ...] = ()
     attempts: tuple[Attempt, ...] = ()
     """Every try, with the bytes that went and came."""
+    why_not: str = ""
 
     @property
     def nothing(self) -> bool:
@@ -107,7 +108,7 @@ class Probe:
         at = self.clock.now()
         texts = {"vendor": found.vendor, "product": found.product, "revision": found.revision}
         said = tuple(Said(Item(id_, value=text), at) for id_, text in texts.items() if text)
-        return Probed(self.address, said=said)
+        return Probed(self.address, said=said, why_not=found.why_not)
 
     def _meter(self, profile: str) -> Meter:
         return Meter(self.address, profile, "", self.address)

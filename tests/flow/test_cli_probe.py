@@ -88,6 +88,12 @@ def test_nobody_there_is_status_1() -> None:
     assert done.stderr.count("\n") == 1, "said once, not for every quantity"
 
 
+def test_a_device_that_does_not_say_what_it_is_has_a_reason() -> None:
+    done = run("probe", "tcp://127.0.0.1:1", "--protocol", "modbus-tcp", "--address", "1")
+    assert (done.exit_code, done.stdout) == (1, "")
+    assert "no connection to 127.0.0.1:1" in done.stderr
+
+
 HERE = "tcp://127.0.0.1:1"
 
 
