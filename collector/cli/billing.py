@@ -10,7 +10,7 @@ import click
 from collector.cli.command import Command, Group, config_option, json_option
 from collector.cli.opening import Site, open_site
 from collector.cli.shapes import Shape, delivery_shape, one_line
-from collector.cli.tables import local_text, show_table
+from collector.cli.tables import cells_for_people, local_text, show_table
 from collector.clock import SystemClock
 from collector.errors import SettingsError, UsageError
 from collector.jobs.deliver import HandedOver
@@ -82,7 +82,7 @@ def list_(config: Path, as_json: bool) -> None:
             click.echo(one_line(delivery_shape(one)))
         return
     headings = [say("number"), say("rows"), say("from"), say("to"), say("written"), say("created"), say("file")]
-    show_table(headings, (_row(one, site) for one in found), numbers=(0, 1, 2, 3))
+    show_table(headings, (_row(one, site) for one in found), numbers=(0, 1, 2, 3), empty=say("no delivery yet"))
 
 
 def _row(one: Delivery, site: Site) -> tuple[object, ...]:
@@ -113,8 +113,22 @@ def show(config: Path, number: int, as_json: bool) -> None:
         for row in rows:
             click.echo(one_line(row))
         return
-    keys = ("seq", "type", "account", "point", "meter", "quantity", "time", "value", "unit", "multiplier", "quality")
-    show_table(keys, ([row[key] for key in keys] for row in rows), numbers=(0, 7))
+    headings = {
+        "seq": say("number"),
+        "type": say("kind"),
+        "account": say("account"),
+        "point": say("point"),
+        "meter": say("meter"),
+        "quantity": say("quantity"),
+        "basis": say("basis"),
+        "time": say("time"),
+        "value": say("value"),
+        "unit": say("unit"),
+        "multiplier": say("multiplier"),
+        "quality": say("quality"),
+    }
+    zone = site.settings.zone
+    show_table(list(headings.values()), (cells_for_people(row, headings, zone) for row in rows), numbers=(0, 8, 10))
 
 
 async def _rows(site: Site, number: int) -> tuple[DeliveryRow, ...]:

@@ -22,7 +22,10 @@ from collector.settings.loading import load_profiles, load_settings
 from collector.settings.schema import Settings
 from collector.words import mark, say, say_n
 from storage.engine import open_ledger
-from storage.records import Missing, Reading
+from storage.records import Basis, Missing, Reading
+
+NAMED = 20
+"""Meters that the summary names; why each of them gave nothing was said when it did."""
 
 
 @click.command(
@@ -107,7 +110,7 @@ class _Printer:
             reading.meter,
             reading.quantity,
             quantity_name(reading.quantity),
-            shape["basis"],
+            say(shape["basis"]),
             shape["value"],
             shape["unit"],
             local_text(reading.time, self._zone),
@@ -115,12 +118,13 @@ class _Printer:
 
 
 def _why(missing: tuple[Missing, ...]) -> Iterator[str]:
-    """One line a reason, with the quantities that it took."""
+    """One line a reason, with the quantities that it took; a basis other than the usual one is named."""
     grouped: dict[tuple[str, str], list[str]] = {}
     for one in missing:
-        grouped.setdefault((one.reason, one.detail), []).append(one.slot.quantity)
+        basis = "" if one.slot.basis is Basis.INSTANT else f" ({say(one.slot.basis)})"
+        grouped.setdefault((one.reason, one.detail), []).append(f"{one.slot.quantity}{basis}")
     for (reason, detail), quantities in grouped.items():
-        yield f"{', '.join(quantities)}: {reason}: {detail}"
+        yield f"{', '.join(quantities)}: {say(reason)}: {detail}"
 
 
 def _summary(done: Pass) -> None:
@@ -139,7 +143,12 @@ def _summary(done: Pass) -> None:
     for trouble in done.troubles:
         click.echo(trouble, err=True)
     if done.silent:
-        click.echo(say("gave nothing: {meters}", meters=", ".join(done.silent)), err=True)
+        click.echo(say("gave nothing: {meters}", meters=_named(sorted(done.silent))), err=True)
+
+
+def _named(meters: list[str]) -> str:
+    first, more = ", ".join(meters[:NAMED]), len(meters) - NAMED
+    return say_n("{meters} and {n} more", "{meters} and {n} more", more, meters=first) if more > 0 else first
 
 
 def _wait(text: str) -> timedelta:

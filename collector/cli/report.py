@@ -5,25 +5,55 @@ from __future__ import annotations
 import asyncio
 import csv
 import sys
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
+from zoneinfo import ZoneInfo
 
 import click
 
 from collector.cli import shapes
 from collector.cli.command import Command, F, Group, Option, config_option
 from collector.cli.opening import open_site
-from collector.cli.tables import show_table
+from collector.cli.tables import cells_for_people, show_table
 from collector.clock import SystemClock
 from collector.errors import UsageError
 from collector.jobs.report import Reporter
 from collector.kpi.success import GROUPINGS
 from collector.words import mark, say
 
-T = TypeVar("T")
 FORMATS = ("table", "csv", "jsonl")
+_GROUPS = {
+    "day": mark("day"),
+    "area": mark("area"),
+    "station": mark("station"),
+    "channel": mark("channel"),
+    "profile": mark("profile"),
+    "class": mark("class"),
+    "terminal": mark("terminal"),
+    "plan": mark("plan"),
+    "protocol": mark("protocol"),
+}
+"""What the groups of each grouping are called."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    """What was found, and the zone of whoever reads it."""
+
+    found: list[shapes.Shape]
+    zone: ZoneInfo
+
+
+@dataclass(frozen=True, slots=True)
+class _Table:
+    """What people see of it: key → heading, which of them are numbers, and what to say where nothing was found."""
+
+    headings: Mapping[str, str]
+    numbers: Sequence[str]
+    empty: str
 
 
 @click.group(
@@ -80,7 +110,21 @@ def success(config: Path, by: str, first: Any, last: Any, form: str, as_json: bo
     async def ask(reporter: Reporter) -> list[shapes.Shape]:
         return [shapes.success(one) for one in await reporter.success(*_span(reporter, first, last), by=by)]
 
-    _print(_ask(config, ask), "jsonl" if as_json else form, shapes.SUCCESS_KEYS, numbers=range(5, 11))
+    headings = {
+        "day": say("data day"),
+        "group": say(_GROUPS[by]),
+        "expected": say("due"),
+        "first_round": say("first round"),
+        "final": say("collected"),
+        "missing": say("missing"),
+        "paused": say("paused"),
+        "rate": say("rate, %"),
+    }
+    if by == "day":
+        del headings["group"]
+    numbers = ("expected", "first_round", "final", "missing", "paused", "rate")
+    table = _Table(headings, numbers, empty=say("nothing was due on these days"))
+    _print(_ask(config, ask), "jsonl" if as_json else form, shapes.SUCCESS_KEYS, table)
 
 
 @report.command(
@@ -102,7 +146,19 @@ def missing(config: Path, first: Any, last: Any, form: str, as_json: bool) -> No
         found = await reporter.missing(*_span(reporter, first, last))
         return [shapes.missing(one, points.get(one.slot.meter, "")) for one in found]
 
-    _print(_ask(config, ask), "jsonl" if as_json else form, shapes.MISSING_KEYS, numbers=(8,))
+    headings = {
+        "meter": say("meter"),
+        "point": say("point"),
+        "quantity": say("quantity"),
+        "basis": say("basis"),
+        "slot": say("due at"),
+        "reason": say("reason"),
+        "owner": say("fault of"),
+        "attempts": say("tries"),
+        "detail": say("detail"),
+    }
+    table = _Table(headings, ("attempts",), empty=say("nothing is missing on these days"))
+    _print(_ask(config, ask), "jsonl" if as_json else form, shapes.MISSING_KEYS, table)
 
 
 @report.command(
@@ -122,7 +178,18 @@ def conflicts(config: Path, form: str, as_json: bool) -> None:
         points = await reporter.points()
         return [shapes.conflict(one, points.get(one.meter, "")) for one in await reporter.conflicts()]
 
-    _print(_ask(config, ask), "jsonl" if as_json else form, shapes.CONFLICT_KEYS, numbers=(5, 6))
+    headings = {
+        "meter": say("meter"),
+        "point": say("point"),
+        "quantity": say("quantity"),
+        "basis": say("basis"),
+        "time": say("time"),
+        "value": say("first value"),
+        "other": say("second value"),
+        "received_at": say("second came"),
+    }
+    table = _Table(headings, ("value", "other"), empty=say("there are no conflicts"))
+    _print(_ask(config, ask), "jsonl" if as_json else form, shapes.CONFLICT_KEYS, table)
 
 
 def _span(reporter: Reporter, first: Any, last: Any) -> tuple[date, date]:
@@ -134,24 +201,27 @@ def _span(reporter: Reporter, first: Any, last: Any) -> tuple[date, date]:
     return start, end
 
 
-def _ask(config: Path, question: Callable[[Reporter], Awaitable[T]]) -> T:
+def _ask(config: Path, question: Callable[[Reporter], Awaitable[list[shapes.Shape]]]) -> _Answer:
     site = open_site(config)
     protocols = {channel.name: channel.protocol for channel in site.settings.channels}
 
-    async def answer() -> T:
+    async def answer() -> list[shapes.Shape]:
         async with site.ledger() as ledger:
             return await question(Reporter(ledger, SystemClock(), site.settings.zone, site.profiles, protocols))
 
-    return asyncio.run(answer())
+    return _Answer(asyncio.run(answer()), site.settings.zone)
 
 
-def _print(found: list[shapes.Shape], form: str, keys: Sequence[str], *, numbers: Sequence[int]) -> None:
+def _print(answer: _Answer, form: str, keys: Sequence[str], table: _Table) -> None:
     if form == "jsonl":
-        for shape in found:
+        for shape in answer.found:
             click.echo(shapes.one_line(shape))
     elif form == "csv":
         rows = csv.DictWriter(sys.stdout, keys, lineterminator="\n")
         rows.writeheader()
-        rows.writerows(found)
+        rows.writerows(answer.found)
     else:
-        show_table(keys, ([shape[key] for key in keys] for shape in found), numbers=numbers)
+        columns = list(table.headings)
+        right = [columns.index(key) for key in table.numbers]
+        lines = (cells_for_people(shape, columns, answer.zone) for shape in answer.found)
+        show_table(list(table.headings.values()), lines, numbers=right, empty=table.empty)

@@ -45,7 +45,7 @@ def validate(config: Path, as_json: bool) -> None:
         )
     )
     for rule, count in done.by_rule.items():
-        click.echo(f"  {rule}: {count}")
+        click.echo(f"  {say(rule)}: {count}")
 
 
 async def _judge(site: Site) -> Judgement:

@@ -2,9 +2,11 @@
 
 import csv
 import json
+from datetime import timedelta
 from io import StringIO
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -87,3 +89,18 @@ def test_tables_and_csv(village: Village) -> None:
 
 def test_days_on_which_nothing_was_due(village: Village) -> None:
     assert lines(village, "success", "--from", "2020-01-01", "--to", "2020-01-02") == []
+
+
+def test_people_see_the_time_of_their_zone_and_words_of_their_language(village: Village) -> None:
+    table = run("report", "missing", "-c", village.configuration, language="zh").stdout
+    due = (village.now - timedelta(hours=1)).astimezone(ZoneInfo("Asia/Shanghai"))
+    assert f"{due:%Y-%m-%d %H:%M:%S}" in table
+    assert "无应答" in table
+    assert "T00" not in table
+    assert not [line for line in table.splitlines() if line != line.rstrip()]
+
+
+def test_a_table_of_nothing_says_so(village: Village) -> None:
+    assert run("report", "conflicts", "-c", village.configuration).stdout == "there are no conflicts\n"
+    none = run("report", "success", "-c", village.configuration, "--from", "2020-01-01", "--to", "2020-01-02")
+    assert none.stdout == "nothing was due on these days\n"
