@@ -5,6 +5,7 @@ import importlib
 import re
 from collections.abc import Iterable, Iterator
 from enum import StrEnum
+from gettext import translation
 from pathlib import Path
 from typing import cast
 
@@ -165,12 +166,30 @@ def test_every_reason_is_explained_once() -> None:
     assert len(reasons) == len(set(reasons))
 
 
+def test_pages_and_command_use_the_same_chinese_words() -> None:
+    """Reasons and qualities, as `collector/locale` has them."""
+    spoken = translation("chaobiao", ROOT / "collector" / "locale", languages=["zh"])
+    pairs = [
+        (row[0].strip("`"), row[1]) for text in sections(page("docs/reasons.md").text).values() for row in rows(text)
+    ]
+    pairs += [(row[1].strip("`"), row[0]) for row in rows(sections(page(GLOSSARY).text)["Quality"])]
+    known = [(code, chinese, said) for code, chinese in pairs if (said := spoken.gettext(code)) != code]
+    assert len(known) > len(Quality)
+    assert [one for one in known if not one[1].startswith(one[2])] == []
+
+
 def test_mistakes_are_told_as_the_page_says(tmp_path: Path) -> None:
     configuration, *_ = (fence for fence in fences(page("docs/configuration.md").text) if fence.language == "toml")
     told, *_ = (fence for fence in fences(page("docs/configuration.md").text) if fence.language == "text")
     with pytest.raises(SettingsError) as caught:
         settings_in("\n".join(configuration.lines), "collector.toml", tmp_path)
     assert told.lines == (f"{len(caught.value.problems)} mistakes:", *caught.value.problems)
+
+
+def test_both_readmes_lead_to_every_page() -> None:
+    every = {one.name for one in pages() if not one.name.startswith("README")}
+    for name in ("README.md", "README.zh.md"):
+        assert sorted(every - set(links(page(name).text))) == []
 
 
 # --- links and names ------------------------------------------------------------------------------------------------------
