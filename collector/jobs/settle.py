@@ -54,7 +54,7 @@ class Settle:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Until `stop`; a portion or a delivery under way is finished first."""
-        hand_over_at = self._next_hand_over(self._clock.now())
+        hand_over_at = await self._first_hand_over(self._clock.now())
         while not stop.is_set():
             await self._judge()
             if hand_over_at is not None and self._clock.now() >= hand_over_at:
@@ -84,6 +84,14 @@ class Settle:
         for delivery in (*done.again, *done.new):
             log.info("delivery %d: %d rows in %s", delivery.batch_seq, delivery.rows, delivery.data_file)
         return True
+
+    async def _first_hand_over(self, now: datetime) -> datetime | None:
+        """The next hour of hand-over; the last one, if the daemon was not there and nobody handed over since."""
+        missed = self._next_hand_over(now - timedelta(days=1))
+        if missed is None or missed > now:
+            return missed
+        deliveries = await self._ledger.deliveries()
+        return missed if deliveries and deliveries[-1].created_at < missed else self._next_hand_over(now)
 
     def _next_hand_over(self, now: datetime) -> datetime | None:
         billing = self._settings.billing
