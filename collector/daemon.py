@@ -92,7 +92,6 @@ class Daemon:
         routes = routes_for(self._settings.channels, self._clock)
         collect = Collect(self._ledger, self._clock, self._settings.zone, routes, self._profiles)
         waker = self._make_waker(self._clock)
-        poll = Poll(planner, collect, self._ledger, self._clock, waker, routes, drain_s=DRAIN_S, watch=self._watch)
         receivers = receivers_for(
             self._settings.channels,
             planner.meters,
@@ -103,6 +102,20 @@ class Daemon:
             slots_for=owed_slots(planner.versions, planner.zone, planner.gives),
             told=partial(self._received, planner),
         )
+        poll = Poll(
+            planner,
+            collect,
+            self._ledger,
+            self._clock,
+            waker,
+            routes,
+            listened=receivers,
+            drain_s=DRAIN_S,
+            watch=self._watch,
+        )
+        stranded = {one.meter.channel for one in planner.meters} - routes.keys() - receivers.keys()
+        for channel in sorted(stranded):
+            log.warning("meters stand on channel %r, which the configuration does not have; they are not read", channel)
         log.info("collecting %d meters over %d channels", len(planner.meters), len(self._settings.channels))
         try:
             async with asyncio.TaskGroup() as tasks:

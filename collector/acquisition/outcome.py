@@ -61,6 +61,7 @@ OUTCOMES: dict[str, Rule] = {
     "wrong_identity": Rule(Owner.REGISTRY, leave=True),
     "bad_address": Rule(Owner.REGISTRY, leave=True),
     "not_in_profile": Rule(Owner.REGISTRY),
+    "no_channel": Rule(Owner.REGISTRY),
     # the meter answered, and what was owed is not among what it said
     "no_value": Rule(Owner.METER),
     "no_freeze": Rule(Owner.METER),

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping
 from contextlib import suppress
 from datetime import datetime
 
@@ -19,6 +19,7 @@ from collector.acquisition.planner import Planner, Task
 from collector.acquisition.schedule import Waker
 from collector.clock import Clock
 from collector.jobs.collect import Collect, Collected, Route
+from collector.jobs.routes import no_channel
 from storage.days import data_day
 from storage.errors import DatabaseBusy, DatabaseUnusable
 from storage.ledger.port import Ledger
@@ -30,7 +31,7 @@ BUSY_PAUSE_S = 1.0
 
 
 class Poll:
-    """The planner's hands. `watch` is told of every task that has been committed."""
+    """The planner's hands. `listened`: channels whose meters push. `watch` is told of every task that has been committed."""
 
     def __init__(
         self,
@@ -41,6 +42,7 @@ class Poll:
         waker: Waker,
         routes: Mapping[str, Route],
         *,
+        listened: Container[str] = (),
         drain_s: float,
         watch: Callable[[Collected], None] = lambda _: None,
     ) -> None:
@@ -50,6 +52,7 @@ class Poll:
         self._clock = clock
         self._waker = waker
         self._routes = routes
+        self._listened = listened
         self._drain_s = drain_s
         self._watch = watch
         self._queues: dict[Line, asyncio.Queue[Task]] = {route.line: asyncio.Queue() for route in routes.values()}
@@ -109,12 +112,13 @@ class Poll:
             await self._append(Batch(missing=tuple(self._never(untried))))
 
     def _never(self, slots: Iterable[Slot]) -> Iterable[Missing]:
-        polled = self._planner.polled
         for slot in slots:
             one = self._planner.registered(slot.meter)
-            pushed = one is not None and one.meter.channel not in polled
-            reason = "no_message" if pushed else "window_closed"
-            detail = "no message came for it" if pushed else "it was not read, or not stored, in time"
+            reason, detail = "window_closed", "it was not read, or not stored, in time"
+            if one is not None and one.meter.channel in self._listened:
+                reason, detail = "no_message", "no message came for it"
+            elif one is not None and one.meter.channel not in self._routes:
+                reason, detail = no_channel(one.meter.channel)
             day = data_day(slot.at, slot.basis, self._planner.zone)
             yield Missing(slot, day, reason, rule(reason).owner, detail, attempts=0, since=slot.at)
 

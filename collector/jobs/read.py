@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from collector.acquisition.line import Line
+from collector.acquisition.outcome import rule
 from collector.acquisition.plan import takes
 from collector.acquisition.planner import Task
 from collector.clock import Clock
@@ -20,13 +21,13 @@ from collector.jobs.collect import Collect, Collected
 from collector.jobs.receive import Receive
 from collector.jobs.receivers import listener, receivers_for
 from collector.jobs.registry import import_registry
-from collector.jobs.routes import routes_for
+from collector.jobs.routes import no_channel, routes_for
 from collector.settings.schema import Settings
 from collector.settings.spelling import did_you_mean
 from protocols.profile import Profile
-from storage.days import day_start
+from storage.days import data_day, day_start
 from storage.ledger.port import Ledger
-from storage.records import Basis, Batch, Plan, Reading, Receipt, Slot
+from storage.records import Basis, Batch, Missing, Owner, Plan, Reading, Receipt, Slot
 from storage.registry import Registered
 
 ON_DEMAND = ""
@@ -111,6 +112,7 @@ class ReadNow:
         self._clock = clock
         self._told = told
         self._done = Pass()
+        self._down: dict[str, LinkError] = {}
 
     async def run(self, meters: Collection[str], plan: str | None, wait: timedelta) -> Pass:
         """Ask the polled meters, lines side by side, and listen at most `wait` to those that push.
@@ -129,19 +131,23 @@ class ReadNow:
         for one in chosen:
             if one.meter.channel in routes:
                 by_line.setdefault(routes[one.meter.channel].line, []).append(one)
-        pushing = [one for one in chosen if one.meter.channel not in routes]
+        configured = {channel.name for channel in self._settings.channels}
+        pushing = [one for one in chosen if one.meter.channel in configured - routes.keys()]
+        for one in chosen:
+            if one.meter.channel not in configured:
+                await self._missed(one, plans, *no_channel(one.meter.channel))
         try:
             async with asyncio.TaskGroup() as tasks:
                 for line_meters in by_line.values():
                     tasks.create_task(self._one_line(collect, line_meters, plans))
                 if pushing:
-                    tasks.create_task(self._listen(pushing, wait))
+                    tasks.create_task(self._listen(pushing, plans, wait))
         finally:
             for line in {route.line for route in routes.values()}:
                 await line.close()
         return self._done
 
-    async def _listen(self, pushing: Collection[Registered], wait: timedelta) -> None:
+    async def _listen(self, pushing: Collection[Registered], plans: Collection[Plan], wait: timedelta) -> None:
         """Until every one of them has said something, or `wait` is over."""
         stop = asyncio.Event()
         waiting = {one.meter.meter: one for one in pushing}
@@ -170,16 +176,39 @@ class ReadNow:
             broker_of=listener,
         )
         async with asyncio.TaskGroup() as tasks:
-            listening = [tasks.create_task(self._listen_to(receivers[name], stop)) for name in sorted(channels)]
+            listening = [tasks.create_task(self._listen_to(name, receivers[name], stop)) for name in sorted(channels)]
             await asyncio.wait(listening, timeout=wait.total_seconds())
             stop.set()
         for meter, count in heard.items():
-            self._done.add(meter, readings=count, missing=0 if count else 1)
+            if count:
+                self._done.add(meter, readings=count, missing=0)
+                continue
+            down = self._down.get(waiting[meter].meter.channel)
+            reason = down.reason if down else "no_message"
+            detail = down.detail if down else f"no message within {wait.total_seconds():g} s"
+            await self._missed(waiting[meter], plans, reason, detail, owner=down.owner if down else None)
 
-    async def _listen_to(self, receiver: Receive, stop: asyncio.Event) -> None:
+    async def _missed(
+        self, one: Registered, plans: Collection[Plan], reason: str, detail: str, *, owner: Owner | None = None
+    ) -> None:
+        """Nothing came of all that was asked for; kept under no plan's name, as for meters that are polled."""
+        now, zone = self._clock.now(), self._settings.zone
+        today = day_start(now.astimezone(zone).date(), zone)
+        owner = owner or rule(reason).owner
+        profile = self._profiles.get(one.meter.profile)
+        task = on_demand(one, plans, profile, today, now) if profile else Task(one, ())
+        missing = tuple(
+            Missing(slot, data_day(slot.at, slot.basis, zone), reason, owner, detail, since=now) for slot in task.slots
+        )
+        receipt = await self._ledger.append(Batch(missing=missing))
+        self._done.add(one.meter.meter, readings=0, missing=len(missing))
+        self._told(Collected(task, Batch(missing=missing), receipt, ()))
+
+    async def _listen_to(self, channel: str, receiver: Receive, stop: asyncio.Event) -> None:
         try:
             await receiver.listen(stop)
         except LinkError as error:
+            self._down[channel] = error
             self._done.troubles.append(error.detail)
 
     async def _one_line(self, collect: Collect, meters: Iterable[Registered], plans: Collection[Plan]) -> None:

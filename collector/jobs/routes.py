@@ -13,6 +13,11 @@ from collector.settings.schema import Channel
 from protocols.dialects import DIALECTS
 
 
+def no_channel(channel: str) -> tuple[str, str]:
+    """Reason and detail for a meter that the ledger has on a channel which is configured no more."""
+    return "no_channel", f"the configuration has no channel {channel!r}"
+
+
 def routes_for(channels: Iterable[Channel], clock: Clock) -> dict[str, Route]:
     """A route for every channel that is polled; those that push (MQTT) have none."""
     lines: dict[str, Line] = {}

@@ -115,6 +115,41 @@ def test_read_on_a_broker_that_is_down_ends_with_1_and_a_sentence(tmp_path: Path
     assert "Traceback" not in ended.err
 
 
+def missing(config: Path) -> list[tuple[str, str, str, str]]:
+    ended = finish(start("report", "missing", "-c", config, "--json"))
+    assert ended.status == 0, ended.err
+    found = [json.loads(line) for line in ended.out.splitlines()]
+    return [(one["meter"], one["reason"], one["owner"], one["detail"]) for one in found]
+
+
+def test_a_meter_that_pushed_nothing_while_read_listened_is_in_the_report(tmp_path: Path) -> None:
+    port = closed_port()
+    channel = f'name = "a"\nlink = "mqtt://127.0.0.1:{port}"\nprotocol = "mqtt-json"\ntopics = ["meters/+/reading"]'
+    config = installation(tmp_path, channel, meters="m1,json_meter,a,1\n", every="1h")
+    assert finish(start("read", "-c", config, "--wait", "1s")).status == 1
+    ((meter, reason, owner, detail),) = missing(config)
+    assert (meter, reason, owner) == ("m1", "connection_refused", "uplink")
+    assert f"mqtt://127.0.0.1:{port}" in detail
+
+
+def test_a_meter_whose_channel_is_configured_no_more(tmp_path: Path) -> None:
+    """It stays in the registry and in the rates; `read` and `run` say why nothing comes."""
+    a, b = (f'name = "{name}"\nlink = "tcp://127.0.0.1:{closed_port()}"\nprotocol = "modbus-tcp"' for name in "ab")
+    meters = "m1,eastron_sdm630,a,1\n"
+    both = installation(tmp_path, a, b, meters=meters + "m2,eastron_sdm630,b,1\n", every="1h")
+    assert finish(start("meters", "import", "-c", both, tmp_path / "meters.csv")).status == 0
+    config = installation(tmp_path, a, meters=meters, every="1s")
+    ended = finish(start("read", "-c", config, "--meter", "m2"))
+    assert ended.status == 1
+    assert "no_channel" in ended.err
+    assert "bug" not in ended.err
+    detail = "the configuration has no channel 'b'"
+    assert ("m2", "no_channel", "registry", detail) in missing(config)
+    process = start("run", "-c", config)
+    assert "'b'" in wait_for_line(process, "which the configuration does not have")
+    assert terminate(process) < PATIENT_S
+
+
 def test_a_serial_port_in_use_is_one_sentence(tmp_path: Path) -> None:
     far, near = os.openpty()
     try:
