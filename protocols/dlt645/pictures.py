@@ -37,6 +37,11 @@ class Part:
     decimals: int = 0
     signed: bool = False
 
+    @property
+    def dated(self) -> bool:
+        """A stamp that says when: a time of day alone, or a date alone, is no instant."""
+        return "DD" in self.text and "hh" in self.text
+
 
 @dataclass(frozen=True, slots=True)
 class Picture:
@@ -96,7 +101,7 @@ def read(picture: Picture, data: bytes) -> Read:
     value = _value(first, data[: first.length])
     if value is None:
         return Read(reason="bad_digits")
-    time = value if isinstance(value, datetime) else None
+    time = value if isinstance(value, datetime) and first.dated else None
     if picture.stamped:
         time = stamp(picture.parts[1].text, data[first.length :])
     return Read(_spelled(first, value) if isinstance(value, datetime) else value, time)

@@ -148,6 +148,7 @@ def test_what_says_nothing_is_no_number(identifier: str, wire: str, reason: str)
 def test_clock_and_numbers_are_text() -> None:
     assert the_item("04000101", "06 14 03 26").value == "2026-03-14"
     assert the_item("04000102", "09 05 23").value == "23:05:09"
+    assert the_item("04000102", "09 05 23").time is None  # of no day
     assert the_item("0400010C", "09 05 23 06 14 03 26").value == "2026-03-14 23:05:09"
     assert the_item("04000402", "12 90 78 56 34 12").value == "123456789012"
 
