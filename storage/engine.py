@@ -184,8 +184,9 @@ def _create(path: Path) -> None:
     try:
         with tempfile.TemporaryDirectory(prefix=f".{path.name}-", dir=path.parent) as folder:
             new = Path(folder) / path.name
-            with _connection(new, mode="rwc") as connection:
+            with _connection(new, mode="rwc", place=path) as connection:
                 _run_steps(connection)
+                _settle(connection, path)
             _put_in_place(new, path)
     except FileExistsError:
         return  # somebody else was quicker
@@ -193,6 +194,16 @@ def _create(path: Path) -> None:
         raise DatabaseUnusable(f"{path} cannot be made: there is no folder {path.parent}") from None
     except OSError as error:
         raise DatabaseUnusable(f"{path} cannot be made: {error.strerror}") from error
+
+
+def _settle(connection: Connection, path: Path) -> None:
+    """Bring all that is in SQLite's log into the file itself, which alone gets a place.
+
+    Closing would do so too, but says nothing if the disk is full: half a database was left (seen).
+    """
+    _, logged, moved = connection.exec_driver_sql("PRAGMA wal_checkpoint(PASSIVE)").one()
+    if logged != moved:
+        raise DatabaseUnusable(f"{path} cannot be made: another program looks at it already")
 
 
 def _put_in_place(new: Path, path: Path) -> None:
@@ -219,10 +230,13 @@ def _run_steps(connection: Connection) -> None:
 
 
 @contextmanager
-def _connection(path: Path, *, mode: str = "rw") -> Iterator[Connection]:
-    """`ro` would leave SQLite's log behind, owned by whoever looked; `rw` tidies up and makes no file."""
+def _connection(path: Path, *, mode: str = "rw", place: Path | None = None) -> Iterator[Connection]:
+    """`ro` would leave SQLite's log behind, owned by whoever looked; `rw` tidies up and makes no file.
+
+    `place`: what errors name, if not the file itself.
+    """
     url = URL.create("sqlite", database=f"file:{quote(str(path))}", query={"mode": mode, "uri": "true"})
     engine = create_engine(url, poolclass=NullPool, isolation_level="AUTOCOMMIT")
     event.listen(engine, "connect", prepare)
-    with translated(str(path)), engine.connect() as connection:
+    with translated(str(place or path)), engine.connect() as connection:
         yield connection

@@ -6,13 +6,14 @@ import re
 import shutil
 import sqlite3
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from tempfile import mkdtemp
 
 import pytest
+from sqlalchemy import Connection
 
-from storage import tables
+from storage import engine, tables
 from storage.engine import open_ledger, status, upgrade
 from storage.errors import DatabaseUnusable
 from storage.memory import MemoryLedger
@@ -201,6 +202,40 @@ async def test_two_make_it_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     await ledger.close()
     assert status(url(path)).counts["plan"] == 1
     assert list(snapshot(tmp_path)) == ["ledger.db"]
+
+
+def test_a_database_that_cannot_be_made_whole_gets_no_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on a full disk: what was written is in SQLite's log and cannot be moved into the file when it is closed."""
+    steps = engine._run_steps
+    with ExitStack() as readers:
+
+        def looked_at(connection: Connection) -> None:
+            (_, _, file) = connection.exec_driver_sql("PRAGMA database_list").one()
+            connection.exec_driver_sql("CREATE TABLE before (a)")
+            reader = readers.enter_context(closing(sqlite3.connect(file)))
+            reader.execute("BEGIN")
+            reader.execute("SELECT * FROM before")
+            steps(connection)
+
+        monkeypatch.setattr(engine, "_run_steps", looked_at)
+        with pytest.raises(DatabaseUnusable, match=re.escape(f"{tmp_path / 'a.db'} cannot be made: another")):
+            upgrade(url(tmp_path / "a.db"))
+    assert snapshot(tmp_path) == {}
+
+
+def full(_place: object) -> os.statvfs_result:
+    """Not a block left."""
+    return os.statvfs_result((4096, 4096, 100, 0, 0, 100, 50, 50, 0, 255))
+
+
+async def test_a_full_disk_is_called_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    await (await open_ledger(url(tmp_path / "a.db"), create=True)).close()
+    (tmp_path / "a.db-wal").mkdir()  # SQLite cannot write beside the file, and says no more than that
+    with pytest.raises(DatabaseUnusable, match="unable to open database file"):
+        status(url(tmp_path / "a.db"))
+    monkeypatch.setattr(os, "statvfs", full)
+    with pytest.raises(DatabaseUnusable, match=re.escape(f"{tmp_path / 'a.db'}: the disk is full")):
+        status(url(tmp_path / "a.db"))
 
 
 async def test_a_file_system_without_links(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
