@@ -27,6 +27,7 @@ REASONS = (
     mark("invalid_value"),
     mark("line_not_silent"),
     mark("no_answer"),
+    mark("no_channel"),
     mark("no_freeze"),
     mark("no_message"),
     mark("no_permission"),
