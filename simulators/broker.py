@@ -71,7 +71,7 @@ class Broker:
         await asyncio.to_thread(settings.write_text, "\n".join(lines) + "\n", encoding="utf-8")
         nowhere = asyncio.subprocess.DEVNULL
         process = await asyncio.create_subprocess_exec(
-            *(program, "-c", str(settings)),
+            *_with_us(program, "-c", str(settings)),
             stdin=nowhere,
             stdout=nowhere,
             stderr=nowhere,
@@ -109,6 +109,12 @@ class Broker:
         except TimeoutError:
             process.kill()
             await process.wait()
+
+
+def _with_us(*command: str) -> tuple[str, ...]:
+    """The command, ended by the kernel when we are killed without a word (util-linux; elsewhere it would stay behind)."""
+    setpriv = shutil.which("setpriv")
+    return (setpriv, "--pdeathsig", "TERM", *command) if setpriv else command
 
 
 def _free_port(host: str) -> int:
