@@ -7,7 +7,7 @@ are the event loop's own and are not here.
 from __future__ import annotations
 
 import asyncio
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
 
@@ -18,7 +18,11 @@ class Clock(Protocol):
         """The present instant, aware, in UTC."""
 
     async def sleep_until(self, instant: datetime) -> None:
-        """Return once `now()` has reached the instant."""
+        """Return once `now()` has reached the instant, or was set back: who waits on looks again what for."""
+
+
+SET_BACK = timedelta(minutes=1)
+"""A clock that goes back by more was wrong before; by less, it is being adjusted."""
 
 
 class SystemClock:
@@ -32,8 +36,9 @@ class SystemClock:
 
     async def sleep_until(self, instant: datetime) -> None:
         """Wait by the wall clock, however it is set meanwhile."""
-        while (left := (instant - self.now()).total_seconds()) > 0:  # noqa: ASYNC110 - the wall clock sends no event when it is set
-            await asyncio.sleep(min(left, self.STEP_S))
+        earliest = self.now() - SET_BACK
+        while earliest <= (now := self.now()) < instant:  # noqa: ASYNC110 - the wall clock sends no event when it is set
+            await asyncio.sleep(min((instant - now).total_seconds(), self.STEP_S))
 
 
 class DrivenClock:

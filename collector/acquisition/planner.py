@@ -28,6 +28,8 @@ LONGEST_WINDOW = timedelta(days=2)
 """How far back a restart looks for slots that are still open; no window of `plan.timetable` is longer."""
 MOMENT = timedelta(microseconds=1)
 """Ranges are half open; what is due at this very instant is due."""
+SET_BACK = timedelta(minutes=1)
+"""A clock that goes back by more was wrong before; by less, it is being adjusted, and nothing is read anew."""
 HORIZON = timedelta(days=1)
 """How far ahead the next due slot is looked for; an empty plan wakes the planner once a day."""
 
@@ -176,8 +178,14 @@ class Planner:
         return one is not None and one.meter.channel in self.polled
 
     def _generate(self, now: datetime) -> None:
-        if self._until is None:
-            self._until = now - LONGEST_WINDOW
+        long_ago = now - LONGEST_WINDOW
+        if (
+            self._until is None or self._until < long_ago
+        ):  # the clock leapt, or the host slept: what closed since is not made
+            self._until = long_ago
+        if self._until > now + SET_BACK:
+            # The clock was ahead and has been put right. What is filled already is read once more, which fills nothing twice.
+            self._until = now - MOMENT
         if self._until < now:
             for entry in self._owed(self._until + MOMENT, now):
                 self._take_up(entry)

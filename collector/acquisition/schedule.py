@@ -12,9 +12,8 @@ from typing import Protocol
 
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from apscheduler.triggers.date import DateTrigger
-from apscheduler.triggers.interval import IntervalTrigger
 
-from collector.clock import Clock, sleep_until_or_set
+from collector.clock import SET_BACK, Clock, sleep_until_or_set
 
 LOOK_S = 15
 ALARM = "alarm"
@@ -34,7 +33,7 @@ class Waker(Protocol):
 
 
 class ScheduledWaker:
-    """Real time, by APScheduler: one date job for the alarm, one interval job that looks at the clock."""
+    """Real time: APScheduler rings the alarm; beside it the loop looks at the clock, for APScheduler's intervals stop with it."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
@@ -45,12 +44,16 @@ class ScheduledWaker:
             timezone="UTC",
             job_defaults={"misfire_grace_time": None, "coalesce": True, "max_instances": 1},
         )
-        self._scheduler.add_job(self._look, IntervalTrigger(seconds=LOOK_S, timezone="UTC"))
         self._scheduler.start()
+        self._loop = asyncio.get_running_loop()
+        self._slept_at = clock.now()
+        self._looking = self._loop.call_later(LOOK_S, self._look)
 
     async def sleep_until(self, instant: datetime) -> None:
-        """By an alarm at the instant; a clock set forward or back is noticed within `LOOK_S`."""
-        self._until = instant
+        """By an alarm at the instant; a clock set forward or back is noticed within `LOOK_S`. Set back, it wakes at once:
+        what was to be done next was reckoned by a clock that was wrong.
+        """
+        self._until, self._slept_at = instant, self._clock.now()
         self._arm()
         if self._clock.now() < instant:
             await self._rung.wait()
@@ -63,6 +66,7 @@ class ScheduledWaker:
 
     def close(self) -> None:
         """Stop the scheduler; its jobs hold nothing."""
+        self._looking.cancel()
         self._scheduler.shutdown(wait=False)
 
     def _arm(self) -> None:
@@ -74,11 +78,12 @@ class ScheduledWaker:
         if not self._look_now():
             self._arm()  # the alarm was a moment early, or the clock has been set back since
 
-    async def _look(self) -> None:
+    def _look(self) -> None:
         self._look_now()
+        self._looking = self._loop.call_later(LOOK_S, self._look)
 
     def _look_now(self) -> bool:
-        if self._until is not None and self._clock.now() >= self._until:
+        if self._until is not None and not self._slept_at - SET_BACK <= self._clock.now() < self._until:
             self._rung.set()
         return self._rung.is_set()
 

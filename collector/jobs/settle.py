@@ -61,6 +61,8 @@ class Settle:
                 done = await self._hand_over()
                 now = self._clock.now()
                 hand_over_at = self._next_hand_over(now) if done else now + TRY_AGAIN
+            elif hand_over_at is not None:  # a clock that was ahead has been put right
+                hand_over_at = min(hand_over_at, self._next_hand_over(self._clock.now()) or hand_over_at)
             await sleep_until_or_set(self._clock, self._clock.now() + JUDGE_EVERY, stop)
 
     async def _judge(self) -> None:

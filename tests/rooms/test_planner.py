@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -155,3 +156,23 @@ def test_it_does_what_a_planner_does_that_looks_at_every_slot(steps: list[tuple[
         elif state.in_hand:
             planner.released([slot])
             state.in_hand = False
+
+
+def asked(planner: Planner, now: datetime) -> list[datetime]:
+    slots = [slot for task in planner.tasks(now) for slot in task.slots]
+    planner.filled(slots)
+    return [slot.at for slot in slots]
+
+
+@pytest.mark.parametrize("ahead", [timedelta(hours=1), timedelta(days=1), timedelta(days=3650)])
+def test_a_clock_that_was_ahead_and_is_put_right_stops_nothing(ahead: timedelta) -> None:
+    """Ten years ahead: no slot is made for each quarter hour between. Back again: the next quarter hour is asked for as ever."""
+    now = shanghai(2026, 3, 15, 12, 1)
+    planner = planner_at(now, QUARTER)
+    assert asked(planner, now) == [shanghai(2026, 3, 15, 12)]
+    assert len(asked(planner, now + ahead)) == 1
+    assert len(planner.expired(now + ahead)) <= 2 * 96
+    assert planner.next_alarm(now) <= shanghai(2026, 3, 15, 12, 15)
+    assert asked(planner, shanghai(2026, 3, 15, 12, 15)) == [shanghai(2026, 3, 15, 12, 15)]
+    assert asked(planner, shanghai(2026, 3, 15, 12, 15) - timedelta(seconds=30)) == []
+    assert asked(planner, shanghai(2026, 3, 15, 12, 15)) == [], "a clock adjusted by seconds asks nothing twice"

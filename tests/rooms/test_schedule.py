@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
 
 import pytest
 
@@ -72,8 +72,8 @@ async def test_a_past_instant_does_not_wait(world: Callable[[], Driven | Real]) 
     here.waker.close()
 
 
-class _SetBack(SystemClock):
-    """The computer's clock, set back by eight seconds while somebody sleeps."""
+class _Set(SystemClock):
+    """The computer's clock, which somebody sets."""
 
     back = timedelta(0)
 
@@ -81,15 +81,47 @@ class _SetBack(SystemClock):
         return super().now() - self.back
 
 
-async def test_a_clock_set_back_and_forward_again_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def computer(monkeypatch: pytest.MonkeyPatch) -> _Set:
+    """Its clock, which APScheduler goes by as well; it is looked at often, and every step back is one that counts."""
+    clock = _Set()
+
+    class Shown(datetime):
+        @classmethod
+        def now(cls, tz: tzinfo | None = None) -> Shown:
+            there = clock.now().astimezone(tz)
+            return cls.fromtimestamp(there.timestamp(), tz)
+
+    for module in ("schedulers.base", "triggers.date", "triggers.interval", "util"):
+        monkeypatch.setattr(f"apscheduler.{module}.datetime", Shown)
     monkeypatch.setattr("collector.acquisition.schedule.LOOK_S", 0.05)
-    clock = _SetBack()
-    waker = ScheduledWaker(clock)
-    instant = clock.now() + timedelta(milliseconds=200)
+    return clock
+
+
+async def test_a_clock_set_back_and_forward_again_is_noticed(computer: _Set) -> None:
+    """APScheduler alone sleeps through it, its intervals too."""
+    waker = ScheduledWaker(computer)
+    instant = computer.now() + timedelta(milliseconds=200)
     async with asyncio.timeout(5), asyncio.TaskGroup() as tasks:
         sleeper = tasks.create_task(waker.sleep_until(instant))
-        clock.back = timedelta(seconds=8)
+        await asyncio.sleep(0)
+        computer.back = timedelta(seconds=30)
         await asyncio.sleep(0.4)
         assert not sleeper.done()
-        clock.back = timedelta(seconds=-8)
+        computer.back = timedelta(0)
+    waker.close()
+
+
+@pytest.mark.parametrize("kind", ["waker", "clock"])
+async def test_who_sleeps_by_a_clock_that_was_ahead_is_woken_when_it_is_put_right(
+    computer: _Set, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(SystemClock, "STEP_S", 0.05)
+    computer.back = timedelta(days=-1)
+    waker = ScheduledWaker(computer)
+    sleep_until = waker.sleep_until if kind == "waker" else computer.sleep_until
+    async with asyncio.timeout(5), asyncio.TaskGroup() as tasks:
+        tasks.create_task(sleep_until(computer.now() + timedelta(minutes=15)))
+        await asyncio.sleep(0.1)
+        computer.back = timedelta(0)
     waker.close()
