@@ -78,7 +78,7 @@ class Daemon:
 
         For whoever drives the clock.
         """
-        poll = await self._started
+        poll = await asyncio.shield(self._started)  # who gives up waiting leaves it to the daemon
         while self._pushed < pushed:
             self._committed.clear()
             await self._committed.wait()

@@ -12,6 +12,8 @@ from pathlib import Path
 import click
 
 from collector.cli.command import Command, Option
+from collector.cli.endings import until_told
+from collector.cli.failures import INTERRUPTED
 from collector.cli.live import Board, progress
 from collector.cli.tables import local_text, show_pairs
 from collector.daemon import new_loop
@@ -45,7 +47,9 @@ PACE_S = 1.0
 def demo(once: bool, keep: Path | None) -> None:
     """Run it."""
     with asyncio.Runner(loop_factory=new_loop) as runner:
-        runner.run(_once(keep) if once else _live(keep))
+        ended = runner.run(until_told(_once(keep) if once else _live(keep)))
+    if once and not ended:
+        click.get_current_context().exit(INTERRUPTED)
 
 
 async def _once(keep: Path | None) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -53,8 +54,10 @@ def read(config: Path, meters: tuple[str, ...], plan: str | None, wait: str, as_
     settings = load_settings(config)
     patience = _wait(wait)
     shown = _Printer(settings, as_json)
-    done = asyncio.run(_read(settings, meters, plan, patience, shown))
-    shown.finish()
+    try:
+        done = asyncio.run(_read(settings, meters, plan, patience, shown))
+    finally:
+        shown.finish()  # what came before a Ctrl-C is stored, and told
     _summary(done)
     if done.silent or done.troubles:
         click.get_current_context().exit(FAILED)
@@ -78,6 +81,7 @@ class _Printer:
         self._zone = settings.zone
         self._as_json = as_json
         self._rows: list[tuple[str | None, ...]] = []
+        self._asked = 0
 
     def take(self, collected: Collected) -> None:
         """What one meter said."""
@@ -89,6 +93,9 @@ class _Printer:
                 self._rows.append(self._row(reading))
         for line in _why(collected.batch.missing):
             click.echo(f"{one.meter.meter}: {line}", err=True)
+        self._asked += 1
+        if sys.stderr.isatty():  # in one line that what comes next overwrites
+            click.echo(f"{say_n('{n} meter asked', '{n} meters asked', self._asked)} …\r", err=True, nl=False)
 
     def finish(self) -> None:
         """The table."""

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import signal
 import sys
-from collections.abc import Coroutine
 from pathlib import Path
 
 import click
 
 from collector.cli.command import Command, Option
+from collector.cli.endings import until_told
 from collector.cli.tables import show_table
 from collector.clock import SystemClock
 from collector.demo import Fleet, serve_scenario
@@ -71,18 +70,7 @@ def simulate(scenario: str, folder: Path | None, broker: str | None, truth: Path
             click.echo(say("In another terminal: chaobiao read -c {file}", file=configuration))
         sys.stdout.flush()
 
-    asyncio.run(_until_told(serve_scenario(which, SystemClock(), tell=tell, broker=broker, truth=truth)))
-
-
-async def _until_told(serving: Coroutine[None, None, None]) -> None:
-    """SIGTERM and Ctrl-C are how it ends; the truth is written then, and nothing has failed."""
-    loop = asyncio.get_running_loop()
-    task = asyncio.ensure_future(serving)
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, task.cancel)
-    await asyncio.wait((task,))
-    if not task.cancelled():
-        task.result()
+    asyncio.run(until_told(serve_scenario(which, SystemClock(), tell=tell, broker=broker, truth=truth)))
 
 
 def _refuse_other_links(broker: str) -> None:

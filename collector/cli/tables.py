@@ -1,8 +1,7 @@
-"""Tables for people; the door to rich. In a pipe they are as wide as they need, so that `grep` finds whole lines."""
+"""Tables for people; the door to rich. They are as wide as they need, so that `grep` finds whole lines and numbers stay whole."""
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from zoneinfo import ZoneInfo
@@ -32,7 +31,7 @@ def show_table(
     right = frozenset(numbers)
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
     for place, heading in enumerate(headings):
-        table.add_column(Text(heading), justify="right" if place in right else "left", overflow="fold")
+        table.add_column(Text(heading), justify="right" if place in right else "left")
     for row in rows:
         table.add_row(*(Text("" if cell is None else str(cell)) for cell in row))
     if empty and not table.row_count:
@@ -52,8 +51,8 @@ def show_pairs(pairs: Iterable[tuple[str, str]]) -> None:
 
 
 def _print(table: Table) -> None:
-    """Without the blanks that fill up the last column."""
-    console = Console(width=None if sys.stdout.isatty() else WIDEST, highlight=False)
+    """Never narrower than it is: the terminal breaks lines better than cells of six letters could. No blanks at the end."""
+    console = Console(width=WIDEST, highlight=False)
     with console.capture() as lines:
         console.print(table)
     for line in lines.get().splitlines():
