@@ -6,12 +6,24 @@ Not on the way of readings: it is asked once, by hand, on a connection of its ow
 
 from __future__ import annotations
 
+import asyncio
+import logging
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
+from typing import Any
 
 from pymodbus.client import AsyncModbusTcpClient
 from pymodbus.exceptions import ModbusException
 from pymodbus.pdu import ExceptionResponse
 from pymodbus.pdu.mei_message import ReadDeviceInformationResponse
+
+log = logging.getLogger(__name__)
+logging.getLogger("pymodbus").setLevel(
+    logging.CRITICAL
+)  # what it has to say is the answer's `why_not`, in one sentence
+
+Handler = Callable[[asyncio.AbstractEventLoop, dict[str, Any]], object]
 
 BASIC = 1
 """Read device id code: the three mandatory objects (MODBUS Application Protocol V1.1b3 §6.21)."""
@@ -30,6 +42,9 @@ class Identification:
 
 async def identify(host: str, port: int, unit: int, *, timeout_s: float = 2.0) -> Identification:
     """Ask once. Never raises for what the device or the network does."""
+    loop = asyncio.get_running_loop()
+    before = loop.get_exception_handler()
+    loop.set_exception_handler(partial(_passed_over, before))
     client = AsyncModbusTcpClient(host, port=port, timeout=timeout_s, retries=0, reconnect_delay=0)
     try:
         if not await client.connect():
@@ -39,12 +54,23 @@ async def identify(host: str, port: int, unit: int, *, timeout_s: float = 2.0) -
         return Identification(why_not=str(error))
     finally:
         client.close()
+        loop.set_exception_handler(before)
     if isinstance(answer, ExceptionResponse):
         return Identification(why_not=f"the device refuses function 43: exception {answer.exception_code}")
     if not isinstance(answer, ReadDeviceInformationResponse):
         return Identification(why_not=f"the device answers function 43 with function {answer.function_code}")
     said = answer.information
     return Identification(_text(said.get(VENDOR)), _text(said.get(PRODUCT)), _text(said.get(REVISION)))
+
+
+def _passed_over(before: Handler | None, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """What pymodbus cannot read it raises into the loop, with a traceback on the terminal; to us it is no answer."""
+    if isinstance(context.get("exception"), ModbusException):
+        log.debug("function 43: %s", context["exception"])
+    elif before is not None:
+        before(loop, context)
+    else:
+        loop.default_exception_handler(context)
 
 
 def _text(value: object) -> str:

@@ -29,6 +29,9 @@ from protocols.modbus.rtu import QUESTION_LENGTH, SHORTEST, answer_end, is_sound
 from protocols.modbus.tcp import HEADER, MAX_LENGTH, MIN_LENGTH
 from protocols.telegram import Garbage, Item, Telegram
 
+LONGEST = 256
+"""Bytes of an RTU frame (MODBUS over Serial Line V1.02 §2.3)."""
+
 
 @dataclass(frozen=True, slots=True)
 class _Seen:
@@ -90,7 +93,7 @@ def _rtu_end(data: bytes, place: int) -> int:
     # The question first: a sound frame of 7 bytes stays sound with a zero behind it, so some questions begin with an answer.
     ends = [place + QUESTION_LENGTH] if _is_question(data[place + 1 : place + 6]) else []
     ends.append(answer_end(data, place))
-    if place + 1 < len(data) and data[place + 1] not in MAX_COUNT:
+    if SHORTEST <= len(data) - place <= LONGEST and data[place + 1] not in MAX_COUNT:
         ends.append(len(data))  # the length of what we do not speak is unknown: all or nothing
     return next((end for end in ends if place + SHORTEST <= end <= len(data) and is_sound(data[place:end])), 0)
 

@@ -5,7 +5,10 @@ from __future__ import annotations
 import asyncio
 import socket
 
+import pytest
+
 from collector.acquisition.identify import Identification, identify
+from tests.flow.commands import finish, start
 from tests.links.peers import pymodbustcp_server
 from tests.links.serving import serving
 
@@ -38,3 +41,18 @@ async def test_a_device_that_never_answers() -> None:
     async with serving(mute) as port:
         found = await identify("127.0.0.1", port, 1, timeout_s=0.2)
     assert "No response" in found.why_not
+
+
+@pytest.mark.parametrize("pdu", ["2b0e01", "2b", "ab", "0304"])
+async def test_a_device_that_answers_nonsense_is_one_sentence(pdu: str) -> None:
+    async def liar(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while asked := await reader.read(300):
+            said = bytes.fromhex(pdu)
+            writer.write(asked[:4] + (len(said) + 1).to_bytes(2, "big") + asked[6:7] + said)
+
+    async with serving(liar) as port:
+        process = start("probe", f"tcp://127.0.0.1:{port}", "--protocol", "modbus-tcp", "--address", "1")
+        ended = await asyncio.get_running_loop().run_in_executor(None, finish, process)
+    assert ended.status == 1
+    assert "Traceback" not in ended.err
+    assert ended.err.count("\n") <= 2, ended.err

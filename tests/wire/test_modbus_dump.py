@@ -155,3 +155,19 @@ def test_garbage_names_bytes_and_place() -> None:
     assert isinstance(decoded.event, Garbage)
     assert decoded.event.error.data == decoded.event.data
     assert decoded.event.error.position == 8
+
+
+def test_a_long_dump_of_noise_costs_no_more_than_its_length(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Function 41h is none that we speak: each place could begin a frame that ends where the dump ends."""
+    checked = 0
+
+    def is_sound(frame: bytes) -> bool:
+        nonlocal checked
+        checked += len(frame)
+        return rtu.is_sound(frame)
+
+    monkeypatch.setattr("protocols.modbus.dump.is_sound", is_sound)
+    data = b"\x01\x41" * 10_000
+    (found,) = DIALECTS["modbus-rtu"].decode(data)
+    assert found.event.data == data if isinstance(found.event, Garbage) else False
+    assert checked < 300 * len(data)  # a frame has 256 bytes at most
