@@ -4,6 +4,7 @@ StorageError                 the root
 ├── ValueRefused             a value that millionths in 64 bits cannot hold exactly
 ├── DatabaseUnusable         cannot be opened, is none, or is of another schema; names the path or URL (without password)
 ├── DatabaseBusy             held by another process for longer than we wait
+├── OfficeTaken              another process does already what only one may do
 ├── RegistryRefused          a registry change that contradicts what is there
 ├── VerdictRefused           a verdict out of order, or on a value that was never read
 └── DeliveryRefused          a delivery out of sequence, or one that differs from what was handed over before
@@ -26,6 +27,10 @@ class DatabaseUnusable(StorageError):
 
 class DatabaseBusy(StorageError):
     """The database is held by another process."""
+
+
+class OfficeTaken(StorageError):
+    """Another process does this already."""
 
 
 class RegistryRefused(StorageError):

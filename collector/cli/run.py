@@ -16,6 +16,7 @@ from collector.settings.loading import load_profiles, load_settings
 from collector.settings.schema import Settings
 from collector.words import mark
 from storage.engine import open_ledger
+from storage.office import office
 
 LOG_FORMAT = "%(asctime)s %(levelname)s %(message)s"
 
@@ -51,6 +52,7 @@ def run(config: Path, role: str, verbose: bool) -> None:
 async def _run(settings: Settings) -> None:
     ledger = await open_ledger(settings.storage.url.url, create=True)
     try:
-        await run_daemon(Daemon(settings, load_profiles(settings), ledger, clock=SystemClock()))
+        with office(settings.storage.url.url):
+            await run_daemon(Daemon(settings, load_profiles(settings), ledger, clock=SystemClock()))
     finally:
         await ledger.close()

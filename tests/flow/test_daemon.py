@@ -97,6 +97,18 @@ def test_ctrl_c_drains_too(tmp_path: Path) -> None:
     assert finish(process).status == 0
 
 
+def test_a_second_daemon_on_one_database_stops_with_one_sentence(tmp_path: Path) -> None:
+    channel = f'name = "a"\nlink = "tcp://127.0.0.1:{closed_port()}"\nprotocol = "modbus-tcp"'
+    config = installation(tmp_path, channel, meters="m1,eastron_sdm630,a,1\n")
+    first = start("run", "-c", config)
+    wait_for_line(first, "collecting 1 meter")
+    second = finish(start("run", "-c", config))
+    assert second.status == 1
+    assert second.err.strip().endswith(f"process {first.pid} collects into this database already; stop that one first")
+    assert len(second.err.strip().splitlines()) == 1
+    assert terminate(first) < PATIENT_S
+
+
 def test_a_broker_that_is_down_is_told_once_and_tried_again(tmp_path: Path) -> None:
     port = closed_port()
     channel = f'name = "a"\nlink = "mqtt://127.0.0.1:{port}"\nprotocol = "mqtt-json"\ntopics = ["meters/+/reading"]'
