@@ -4,8 +4,8 @@ Only `cli` and `console` speak; other rooms return codes and parameters. The Eng
 filled in after translation, so that another language may order them as it needs. Catalogues are compiled when the project is
 installed or its wheel is built (hatch_build.py); without one, English is spoken.
 
-New sentences, found by `say`, `say_n` and `mark`, are put into the catalogue by hand or by
-    pybabel extract -k say -k say_n:1,2 -k mark --no-location -o words.pot collector
+New sentences, found by `say`, `say_n`, `mark` and `mark_n`, are put into the catalogue by hand or by
+    pybabel extract -k say -k say_n:1,2 -k mark -k mark_n:1,2 --no-location -o words.pot collector
     pybabel update -D chaobiao -i words.pot -d collector/locale --no-fuzzy-matching
 A test finds those that are missing, and those that nobody speaks any more.
 """
@@ -63,6 +63,11 @@ def say_n(one: str, many: str, n: int, /, **parts: object) -> str:
 def mark(message: str) -> str:
     """A sentence that is spoken later: it is found for the catalogue, and left as it is."""
     return message
+
+
+def mark_n(one: str, many: str) -> tuple[str, str]:
+    """A sentence about a number of things that is spoken later."""
+    return one, many
 
 
 @cache

@@ -15,6 +15,7 @@ from types import TracebackType
 
 import click
 
+from collector.cli.command import DEBUG
 from collector.errors import CollectorError, SettingsError
 from collector.words import say, say_n
 from protocols.errors import ProtocolError, ProtocolsError
@@ -25,10 +26,8 @@ _KNOWN = (CollectorError, StorageError, ProtocolsError, OSError)
 
 
 @contextmanager
-def told(ctx: click.Context, *, debug: bool) -> Iterator[None]:
-    """Turn failures inside into a sentence and an exit status; with `debug` their traceback stands before it."""
-    if debug:
-        sys.excepthook = sys.__excepthook__
+def told(ctx: click.Context) -> Iterator[None]:
+    """Turn failures inside into a sentence and an exit status; with `--debug` their traceback stands before it."""
     try:
         yield
     except KeyboardInterrupt:
@@ -40,7 +39,7 @@ def told(ctx: click.Context, *, debug: bool) -> Iterator[None]:
     except _KNOWN as error:
         if isinstance(error, OSError) and error.filename is None:
             raise  # no file: not the user's world but ours
-        _trace(error, debug=debug)
+        _trace(error, debug=bool(ctx.meta.get(DEBUG)))
         click.echo(sentence(error), err=True)
         ctx.exit(status(error))
     except ExceptionGroup as group:
@@ -51,7 +50,7 @@ def told(ctx: click.Context, *, debug: bool) -> Iterator[None]:
         if all(isinstance(failure, BrokenPipeError) for failure in failures):
             _hush()
             ctx.exit(UNREAD)
-        _trace(group, debug=debug)
+        _trace(group, debug=bool(ctx.meta.get(DEBUG)))
         click.echo("\n".join(map(sentence, failures)), err=True)
         ctx.exit(max(map(status, failures)))
 

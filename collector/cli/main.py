@@ -15,8 +15,8 @@ from importlib.metadata import version
 import click
 
 from collector import words
-from collector.cli import failures
-from collector.cli.command import Group, Option
+from collector.cli import borrowed, failures
+from collector.cli.command import Group, everywhere
 from collector.words import mark
 
 COMMANDS: Mapping[str, str] = {
@@ -55,41 +55,26 @@ class Shell(Group):
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Speak the environment's language from the first word on: --help is answered before --lang is looked at."""
-        words.choose(None, os.environ)
+        borrowed.speak(words.choose(None, os.environ))
         return super().parse_args(ctx, args)
 
     def invoke(self, ctx: click.Context) -> object:
         """Run the subcommand; what it fails at becomes one sentence and an exit status."""
-        with failures.told(ctx, debug=bool(ctx.params.get("debug"))):
+        with failures.told(ctx):
             done = super().invoke(ctx)
             sys.stdout.flush()  # here, where a reader that has gone is still noticed quietly
             return done
-
-
-def _speak(_ctx: click.Context, _option: click.Parameter, language: str | None) -> None:
-    spoken = words.choose(language, os.environ)
-    if language and spoken.partition("_")[0] != language.replace("-", "_").partition("_")[0]:
-        raise click.BadParameter(f"{language!r} is not spoken here; there are: {', '.join(words.languages())}")
 
 
 @click.group(
     cls=Shell,
     help=mark("Read meters, check what they say, hand verified readings to billing."),
     example="chaobiao demo --once",
+    params=everywhere(),
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
 )
 @click.version_option(version("chaobiao"), prog_name="chaobiao")
-@click.option(
-    "--lang",
-    cls=Option,
-    is_eager=True,
-    expose_value=False,
-    callback=_speak,
-    metavar="LANGUAGE",
-    help=mark("en or zh; default: what LANG says."),
-)
-@click.option("--debug", cls=Option, is_flag=True, help=mark("Show where in the program a failure happened."))
-def shell(debug: bool) -> None:
+def shell() -> None:
     """See `help` above: it is translated."""
 
 

@@ -186,6 +186,6 @@ def test_a_language_that_nobody_speaks_here_is_wrong_usage() -> None:
 @pytest.mark.parametrize("language", ["en", "zh"])
 def test_the_list_of_commands_says_whole_sentences(language: str) -> None:
     """click would cut at 45 letters, and of a Chinese sentence, which has no spaces, leave three dots."""
-    listed = run("--help", language=language).stdout.partition("Commands:")[2]
+    listed = run("--help", language=language).stdout.partition("Commands:" if language == "en" else "命令:")[2]
     assert "..." not in listed
     assert ("Check configuration" if language == "en" else "检查配置") in listed

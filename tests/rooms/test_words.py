@@ -4,16 +4,18 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+import click
 import pytest
 from babel.messages.catalog import Catalog
 from babel.messages.extract import extract_from_dir
 from babel.messages.pofile import read_po
 
 from collector import words
+from collector.cli import borrowed
 from tests.flow.commands import run
 from tests.house.sources import ROOT
 
-SPOKEN = {"say": None, "say_n": (1, 2), "mark": None}
+SPOKEN = {"say": None, "say_n": (1, 2), "mark": None, "mark_n": (1, 2)}
 CATALOGUES = sorted(words.LOCALE.glob(f"*/LC_MESSAGES/{words.DOMAIN}.po"))
 HOW = "how sentences get into the catalogue stands in collector/words.py"
 
@@ -91,3 +93,25 @@ def test_help_and_failures_are_in_the_language_asked_for(tmp_path: Path) -> None
     file = tmp_path / "collector.toml"
     file.write_text("a = 1\nb = 2\n", "utf-8")
     assert run("check", "-c", file, language="zh").stderr.startswith("4 处错误:\n")
+
+
+def test_what_is_borrowed_is_what_click_says() -> None:
+    parts = [
+        Path(click.__file__).with_name(f"{name}.py")
+        for name in ("core", "decorators", "exceptions", "formatting", "parser", "types")
+    ]
+    said = "".join(part.read_text("utf-8") for part in parts)
+    sentences = [*borrowed.SENTENCES, *(sentence for pair in borrowed.COUNTED for sentence in pair)]
+    assert [one for one in sentences if one.replace("\n", "\\n").replace("\t", "\\t") not in said] == []
+
+
+@pytest.mark.parametrize(
+    "args", [("--lang", "zh", "db", "status", "--help"), ("db", "status", "--lang", "zh", "--help")]
+)
+def test_click_speaks_the_same_language_wherever_it_was_chosen(args: tuple[str, ...]) -> None:
+    run("db", "status", "--help")  # click remembers what it said first
+    help_ = run(*args).output
+    assert help_.startswith("用法： chaobiao db status")
+    assert "显示本说明并退出。" in help_
+    assert "错误：缺少选项 '-c'" in run(*args[:-1]).output
+    assert run("db", "status", "--help").output.startswith("Usage: "), "and the next one is English again"
