@@ -51,7 +51,8 @@ async def identify(host: str, port: int, unit: int, *, timeout_s: float = 2.0) -
             return Identification(why_not=f"no connection to {host}:{port}")
         answer = await client.read_device_information(read_code=BASIC, device_id=unit)
     except ModbusException as error:
-        return Identification(why_not=str(error))
+        log.debug("function 43: %s", error)
+        return Identification(why_not=f"no answer to function 43 within {timeout_s:g} s")
     finally:
         client.close()
         loop.set_exception_handler(before)

@@ -18,7 +18,7 @@ from collector.cli.failures import FAILED
 from collector.cli.tables import local_text, quantity_name, show_table
 from collector.clock import SystemClock
 from collector.errors import UsageError
-from collector.jobs.probe import Probe, Probed, Said
+from collector.jobs.probe import IDENTIFIES, Probe, Probed, Said
 from collector.settings.durations import parse_duration
 from collector.settings.link_url import parse_link
 from collector.settings.protocol_names import WAYS
@@ -83,6 +83,8 @@ def probe(
     """Ask, and print what was said."""
     dialect = _dialect(url, protocol)
     chosen = _profile(profile, dialect) if profile else None
+    if chosen is None and not dialect.usual(address) and protocol not in IDENTIFIES:
+        raise UsageError(_name_a_profile(dialect))
     timing = Timing(timeout_s=_timeout(timeout).total_seconds(), retries=retries, gap_s=dialect.gap_ms / 1000)
     asked = Probe(url, dialect, address, timing, SystemClock(), _zone(zone))
     probed = asyncio.run(asked.with_profile(chosen) if chosen else asked.without_profile())
@@ -122,6 +124,13 @@ def _profile(name: str, dialect: Dialect) -> Profile:
         says = mark("the profile {name} is read by {family}, not by {protocol}")
         raise UsageError(say(says, name=found.id, family=found.protocol, protocol=dialect.name))
     return found
+
+
+def _name_a_profile(dialect: Dialect) -> str:
+    fitting = ", ".join(name for name, one in builtin_profiles().items() if one.protocol == dialect.family)
+    return say(
+        "{protocol} has no usual quantities: name a --profile: {fitting}", protocol=dialect.name, fitting=fitting
+    )
 
 
 def _timeout(text: str) -> timedelta:
@@ -174,7 +183,7 @@ def _show(probed: Probed, zone: ZoneInfo) -> None:
         code = shape["quantity"]
         name = quantity_name(code) if code else ""
         stamp = local_text(datetime.fromisoformat(shape["time"]), zone)
-        return (code or shape["id"], name, shape["basis"], shape["value"], shape["unit"], stamp)
+        return (code or shape["id"], name, say(shape["basis"]), shape["value"], shape["unit"], stamp)
 
     headings = (say("quantity"), say("name"), say("basis"), say("value"), say("unit"), say("time"))
     show_table(headings, map(row, _shapes(probed, zone)), numbers=(3,))
@@ -196,9 +205,9 @@ def _complain(probed: Probed, dialect: Dialect, *, with_profile: bool) -> None:
         why.setdefault(f"{reject.reason}: {reject.detail}", {})[reject.id] = None
     for reason, ids in why.items():
         click.echo(f"{', '.join(ids)}: {reason}" if ids else reason, err=True)
-    if not with_profile and not dialect.usual(probed.address):
-        click.echo(say("{protocol} has no usual quantities: name a --profile", protocol=dialect.name), err=True)
     if probed.nothing and not why:
         click.echo(probed.why_not or say("{address} gave nothing", address=probed.address), err=True)
+    if not with_profile and not dialect.usual(probed.address):
+        click.echo(_name_a_profile(dialect), err=True)
     if probed.nothing or (with_profile and why):
         click.get_current_context().exit(FAILED)

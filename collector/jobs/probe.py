@@ -24,6 +24,9 @@ from protocols.telegram import Item
 from storage.records import Attempt, Reading, Source
 from storage.registry import Meter
 
+IDENTIFIES = ("modbus-tcp",)
+"""Protocols in which a device can be asked what it is: the library that asks speaks TCP to a socket of its own."""
+
 
 @dataclass(frozen=True, slots=True)
 class Said:
@@ -101,7 +104,7 @@ class Probe:
         return Probed(self._own_address(visit), said=said, failed=visit.failed, attempts=visit.attempts)
 
     async def _identified(self) -> Probed:
-        if self.dialect.name != "modbus-tcp":  # the library that asks speaks TCP to a socket of its own
+        if self.dialect.name not in IDENTIFIES:
             return Probed(self.address)
         link = parse_link(self.url)
         found = await identify(link.host, link.port, int(self.address), timeout_s=self.timing.timeout_s)

@@ -106,6 +106,7 @@ HERE = "tcp://127.0.0.1:1"
         ("mqtt://127.0.0.1", "dlt645", "1", (), "dlt645 cannot go over mqtt://"),
         ("listen://0.0.0.0:9", "dlt645", "1", (), "comes with a later version"),
         (HERE, "dlt645", "1x", (), "1x"),
+        (HERE, "modbus-rtu", "1", (), "name a --profile: eastron_sdm120, eastron_sdm630"),
         (HERE, "modbus-tcp", "300", (), "300"),
         (HERE, "dlt645", "1", ("--profile", "eastron_sdm63"), 'did you mean "eastron_sdm630"?'),
         (HERE, "dlt645", "1", ("--profile", "eastron_sdm630"), "is read by modbus, not by dlt645"),
