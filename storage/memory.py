@@ -120,6 +120,16 @@ class MemoryLedger:
         """See the port."""
         return tuple(self._open[meter] for meter in sorted(self._open))
 
+    async def installations(self, start: datetime, end: datetime) -> tuple[Registered, ...]:
+        """See the port."""
+        stood = [stay.registered for meter in sorted(self._stays) for stay in self._stays[meter]]
+        stood.sort(key=lambda one: (one.meter.meter, one.installation.start))
+        return tuple(
+            one
+            for one in stood
+            if one.installation.start < end and (one.installation.end is None or one.installation.end > start)
+        )
+
     def _belongs_to(self, meter: str, time: datetime) -> Registered | None:
         for stay in self._stays.get(meter, ()):
             if stay.since <= time and (stay.end is None or time < stay.end):

@@ -6,7 +6,7 @@ the registry is the one under which they were due.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
@@ -44,16 +44,19 @@ class Reporter:
     async def success(self, first: date, last: date, *, by: str) -> tuple[Success, ...]:
         """Read success of the data days first to last, both included, by day and group."""
         as_of = self.clock.now()
-        there = {one.meter.meter: one for one in await self.ledger.registry()}
         start, end = self._span(first, last, as_of)
         versions = await self.ledger.plan_versions(start, end) if start < end else ()
-        slots = count_due(versions, tuple(there.values()), start, end, zone=self.zone, gives=gives_by(self.profiles))
-        return success(
-            (
+        due = []
+        for there in _one_a_meter(await self.ledger.installations(start, end)):
+            rows = tuple(there.values())
+            slots = count_due(versions, rows, start, end, zone=self.zone, gives=gives_by(self.profiles))
+            due += [
                 _counted(there[meter], day, plan, count)
                 for (day, plan, meter), count in slots.items()
                 if first <= day <= last
-            ),
+            ]
+        return success(
+            due,
             await self.ledger.day_counts(first, last),
             by=by,
             as_of=as_of,
@@ -92,13 +95,25 @@ class Reporter:
         if end <= start:
             return iter(())
         versions = await self.ledger.plan_versions(start, end)
-        registered = await self.ledger.registry()
+        registered = await self.ledger.installations(start, end)
         every = owed(versions, registered, start, end, zone=self.zone, gives=gives_by(self.profiles))
         return (one for one in every if data_day(one.slot.at, one.slot.basis, self.zone) == day)
 
     def _span(self, first: date, last: date, now: datetime) -> tuple[datetime, datetime]:
         """When slots of these data days are due, up to now. A freeze closes the day before, so it is due a day later."""
         return day_bounds(first, self.zone)[0], min(day_bounds(last, self.zone)[1] + _DAY, now + _TICK)
+
+
+def _one_a_meter(installations: Iterable[Registered]) -> list[dict[str, Registered]]:
+    """Apart, so that none has a meter twice: a meter that was moved owed its values at the old place until then."""
+    apart: list[dict[str, Registered]] = []
+    for one in installations:
+        free = next((there for there in apart if one.meter.meter not in there), None)
+        if free is None:
+            free = {}
+            apart.append(free)
+        free[one.meter.meter] = one
+    return apart
 
 
 def _counted(one: Registered, day: date, plan: str, slots: int) -> Due:

@@ -51,6 +51,9 @@ class Ledger(Protocol):
     async def registry(self) -> tuple[Registered, ...]:
         """The installations that are open, by meter."""
 
+    async def installations(self, start: datetime, end: datetime) -> tuple[Registered, ...]:
+        """All that stood at any time in [start, end), by meter and start: a meter that was moved has more than one."""
+
     async def keep_plans(self, plans: Sequence[Plan], *, at: datetime) -> None:
         """Close the versions that are gone or changed, open the new ones; unchanged plans keep their version."""
 

@@ -52,6 +52,13 @@ async def registry(connection: AsyncConnection) -> tuple[Registered, ...]:
     return tuple(registered(row) for row in await connection.execute(query))
 
 
+async def installations(connection: AsyncConnection, start: datetime, end: datetime) -> tuple[Registered, ...]:
+    """See the port."""
+    stood = and_(_i.c.start < end, or_(_i.c.end.is_(None), _i.c.end > start))
+    query = select(*COLUMNS).select_from(installed).where(stood).order_by(_m.c.meter, _i.c.start)
+    return tuple(registered(row) for row in await connection.execute(query))
+
+
 async def last_digest(connection: AsyncConnection) -> str:
     """Of the last import."""
     query = select(tables.registry_import.c.digest).order_by(tables.registry_import.c.id.desc()).limit(1)

@@ -54,6 +54,10 @@ class SqlLedger:
         """The open installations."""
         return await self._sessions.read(registry.registry)
 
+    async def installations(self, start: datetime, end: datetime) -> tuple[Registered, ...]:
+        """Those that stood in [start, end)."""
+        return await self._sessions.read(lambda connection: registry.installations(connection, start, end))
+
     async def keep_plans(self, plans: Sequence[Plan], *, at: datetime) -> None:
         """Close and open versions."""
         await self._sessions.write(lambda connection: registry.keep_plans(connection, self._words, plans, at=at))

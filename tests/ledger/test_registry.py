@@ -54,6 +54,22 @@ async def test_a_meter_at_another_point_ends_its_installation(ledger: Ledger) ->
     assert [one.point for one in await standing(ledger)] == ["", "P1", "P1", "P2", "P2"]
 
 
+async def test_where_a_meter_stood_is_remembered(ledger: Ledger) -> None:
+    await ledger.import_registry([row("m1", "P1", start=at(-5)), row("m2", start=at(-5))], digest="", at=NOON)
+    await ledger.import_registry([row("m1", "P2", start=at(-5))], digest="", at=at(5))
+
+    async def stood(first: int, last: int) -> list[tuple[str, str]]:
+        return [(one.meter.meter, one.point.point) for one in await ledger.installations(at(first), at(last))]
+
+    assert await stood(0, 9) == [("m1", "P1"), ("m1", "P2"), ("m2", "P-m2")]
+    assert await stood(0, 5) == [("m1", "P1"), ("m2", "P-m2")]
+    assert await stood(5, 6) == [("m1", "P2"), ("m2", "P-m2")]
+    assert await stood(-9, -5) == []
+    old, new, _ = await ledger.installations(at(0), at(9))
+    assert (old.installation.start, old.installation.end) == (at(-5), at(5))
+    assert (new.installation.start, new.installation.end) == (at(5), None)
+
+
 async def test_what_was_read_before_an_import_belongs_to_it_if_no_start_was_told(ledger: Ledger) -> None:
     await ledger.import_registry([row("m1", start=at(5)), row("m2", start=at(4))], digest="", at=at(5))
     await read(ledger, reading(1, 1, "m1"), reading(1, 1, "m2"), reading(6, 1, "m2"))

@@ -146,6 +146,18 @@ async def test_conflicts_are_listed(ledger: Ledger) -> None:
     assert (one.value, one.other, (await report.points())[one.meter]) == (1_000, 9_000, "point of m1")
 
 
+async def test_a_meter_that_was_moved_still_owes_what_was_due_before(ledger: Ledger) -> None:
+    """Nobody asked m2 in the first two hours; then it went to another point. Those two stay in the rate, and in the list."""
+    report = await district(ledger, MIDNIGHT + HOUR * 3 + timedelta(minutes=30), [came(hour) for hour in range(4)])
+    moved = replace(home("m2"), point=replace(home("m2").point, point="elsewhere", area="south"))
+    moved = replace(moved, installation=replace(moved.installation, point="elsewhere"))
+    await ledger.import_registry([home("m1"), moved], digest="moved", at=MIDNIGHT + HOUR + timedelta(minutes=30))
+    north, south = await report.success(DAY, DAY, by="area")
+    assert (north.group, north.expected, north.final) == ("north", 6, 4)
+    assert (south.group, south.expected, south.final) == ("south", 2, 0)
+    assert len(await report.missing(DAY, DAY)) == north.missing + south.missing == 4
+
+
 @pytest.mark.parametrize("by", ["area", "channel", "profile", "plan", "class"])
 async def test_groups_of_what_was_due_and_what_came_are_the_same(ledger: Ledger, by: str) -> None:
     report = await district(ledger, MIDNIGHT + HOUR, [came(0), came(1)], [gave_nothing(1, "m2")])
