@@ -16,26 +16,45 @@ import click
 
 from collector import words
 from collector.cli import borrowed, failures
-from collector.cli.command import Group, everywhere
-from collector.words import mark
+from collector.cli.command import Group, Option, everywhere
+from collector.words import mark, say
 
-COMMANDS: Mapping[str, str] = {
-    "demo": "collector.cli.demo:demo",
-    "init": "collector.cli.init:init",
-    "check": "collector.cli.check:check",
-    "decode": "collector.cli.decode:decode",
-    "run": "collector.cli.run:run",
-    "read": "collector.cli.read:read",
-    "probe": "collector.cli.probe:probe",
-    "meters": "collector.cli.meters:meters",
-    "readings": "collector.cli.readings:readings",
-    "validate": "collector.cli.validate:validate",
-    "billing": "collector.cli.billing:billing",
-    "report": "collector.cli.report:report",
-    "simulate": "collector.cli.simulate:simulate",
-    "db": "collector.cli.db:db",
+COMMANDS: Mapping[str, tuple[str, str]] = {
+    "demo": (
+        "collector.cli.demo:demo",
+        mark("A simulated district and the collector beside it, on SQLite, with no configuration"),
+    ),
+    "init": ("collector.cli.init:init", mark("Write a commented configuration and a registry file to start from")),
+    "check": (
+        "collector.cli.check:check",
+        mark("Check configuration, profiles and, where it exists, the registry file"),
+    ),
+    "decode": ("collector.cli.decode:decode", mark("Say what bytes mean, one JSON object a frame")),
+    "run": ("collector.cli.run:run", mark("Collect, judge and hand over until told to stop")),
+    "read": ("collector.cli.read:read", mark("Read meters once, now: collect, store and print what they say")),
+    "probe": (
+        "collector.cli.probe:probe",
+        mark(
+            "Read one device with no configuration: all that a profile has, or without one what is usual in the protocol"
+        ),
+    ),
+    "meters": ("collector.cli.meters:meters", mark("The registry: which meter is where")),
+    "readings": ("collector.cli.readings:readings", mark("What was read")),
+    "validate": (
+        "collector.cli.validate:validate",
+        mark(
+            "Judge every reading that has no verdict yet: verified if no rule speaks, else suspect with the rules that spoke"
+        ),
+    ),
+    "billing": ("collector.cli.billing:billing", mark("Hand verified readings over to billing")),
+    "report": ("collector.cli.report:report", mark("The operations figures")),
+    "simulate": (
+        "collector.cli.simulate:simulate",
+        mark("Simulated meters on real sockets of this host, in real time, until Ctrl-C"),
+    ),
+    "db": ("collector.cli.db:db", mark("The database: its schema, and what is in it")),
 }
-"""Name → where it is. A command is here when it does its work, not before."""
+"""Name → where it is, and the first sentence of its help, so that a list of all loads none of them. A test compares."""
 
 
 class Shell(Group):
@@ -49,9 +68,14 @@ class Shell(Group):
         """The subcommand of this name."""
         if cmd_name not in COMMANDS:
             return None
-        module, _, attribute = COMMANDS[cmd_name].partition(":")
+        module, _, attribute = COMMANDS[cmd_name][0].partition(":")
         found: click.Command = getattr(import_module(module), attribute)
         return found
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Each with its first sentence."""
+        with formatter.section(say("Commands")):
+            formatter.write_dl([(name, say(sentence)) for name, (_, sentence) in COMMANDS.items()])
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Speak the environment's language from the first word on: --help is answered before --lang is looked at."""
@@ -73,7 +97,7 @@ class Shell(Group):
     params=everywhere(),
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
 )
-@click.version_option(version("chaobiao"), prog_name="chaobiao")
+@click.version_option(version("chaobiao"), prog_name="chaobiao", cls=Option, help=mark("Show the version and exit."))
 def shell() -> None:
     """See `help` above: it is translated."""
 

@@ -60,9 +60,27 @@ def test_every_command_has_help_with_an_example(words: tuple[str, ...]) -> None:
 
 
 def test_commands_that_are_listed_can_be_loaded() -> None:
-    for place in cli.COMMANDS.values():
+    for place, _ in cli.COMMANDS.values():
         module, _, attribute = place.partition(":")
         assert isinstance(getattr(import_module(module), attribute), click.Command)
+
+
+def test_the_list_of_commands_says_what_they_say_of_themselves() -> None:
+    context = click.Context(cli.shell)
+    commands = {name: cli.shell.get_command(context, name) for name in cli.COMMANDS}
+    assert {name: sentence for name, (_, sentence) in cli.COMMANDS.items()} == {
+        name: command.get_short_help_str() for name, command in commands.items() if command is not None
+    }
+
+
+def test_the_list_of_commands_loads_none_of_them() -> None:
+    code = """
+import sys
+from collector.cli.main import shell
+shell(["--help"], standalone_mode=False)
+print([name for name in ("sqlalchemy", "pymodbus", "pydantic", "rich") if name in sys.modules])
+"""
+    assert finish(start(code=code)).out.endswith("[]\n")
 
 
 def test_a_word_that_is_no_command_is_wrong_usage() -> None:
