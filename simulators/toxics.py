@@ -263,11 +263,19 @@ class Limit:
 
 class Disturbance:
     """One connection, or one bus. `toxics` may be changed while it lives; `half_open`: nothing passes any more, and
-    neither side is told.
+    neither side is told. `byte_s`: how long one byte takes; what is said meanwhile in the same direction waits.
     """
 
-    def __init__(self, toxics: Sequence[Toxic], dice: random.Random, hits: Counter[str] | None = None) -> None:
+    def __init__(
+        self,
+        toxics: Sequence[Toxic],
+        dice: random.Random,
+        hits: Counter[str] | None = None,
+        *,
+        byte_s: float = 0.0,
+    ) -> None:
         self.toxics = toxics
+        self._byte_s = byte_s
         self.half_open = False
         self._memory = Memory(dice, Counter() if hits is None else hits)
         self._free_at = dict.fromkeys(Towards, float("-inf"))
@@ -293,7 +301,7 @@ class Disturbance:
         for step in steps:
             if not step.data and step.end is None:
                 continue
-            at = max(step.at, self._free_at[step.to])
+            at = max(step.at, self._free_at[step.to]) + len(step.data) * self._byte_s
             self._free_at[step.to] = at
             self._memory.passed[step.to] += len(step.data)
             yield replace(step, at=at)

@@ -130,6 +130,12 @@ def test_the_same_seed_does_the_same() -> None:
     assert run(1) != run(2)
 
 
+def test_a_slow_line_keeps_one_answer_behind_the_other() -> None:
+    slow = Disturbance((), random.Random(7), byte_s=0.5)
+    (first, second) = (slow.pass_on(FRAME, now, C)[0].at for now in (1.0, 2.0))
+    assert (first, second) == (11.0, 21.0)
+
+
 def test_on_a_bus_a_device_answers_through_it() -> None:
     disturbed = on_a_bus(lambda data: [(0.5, data.upper())], between(Latency(0.25), Echo()), lambda: 100.0)
     assert list(disturbed(b"ask")) == [(0.0, b"ask"), (0.75, b"ASK")]
