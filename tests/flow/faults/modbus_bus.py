@@ -33,13 +33,13 @@ Lie = Callable[[Answer], Answer]
 
 
 def of_the_neighbour(answer: Answer) -> Answer:
-    """F22: another unit answers, all else in order."""
-    return replace(answer, unit=answer.unit % 247 + 1)
+    """F22: another unit answers what stands there, all else in order."""
+    return replace(answer, unit=answer.unit % 247 + 1, words=_elsewhere(answer.words))
 
 
 def of_another_function(answer: Answer) -> Answer:
-    """F23: function 3 for 4 and 4 for 3."""
-    return replace(answer, function=7 - answer.function)
+    """F23: function 3 for 4 and 4 for 3, and what stands there."""
+    return replace(answer, function=7 - answer.function, words=_elsewhere(answer.words))
 
 
 def a_register_short(answer: Answer) -> Answer:
@@ -65,6 +65,10 @@ def cut_short(answer: Answer) -> Answer:
 def of_the_question_before(answer: Answer) -> Answer:
     """F21: the transaction before."""
     return replace(answer, transaction=answer.transaction - 1 & 0xFFFF)
+
+
+def _elsewhere(words: bytes) -> bytes:
+    return bytes(byte ^ 0x05 for byte in words)
 
 
 @dataclass(slots=True)
