@@ -17,6 +17,7 @@ from enum import StrEnum
 from zoneinfo import ZoneInfo
 
 from collector.acquisition.line import Line
+from collector.acquisition.link import Link
 from collector.acquisition.plan import gives_by
 from collector.acquisition.planner import Planner
 from collector.acquisition.quarantine import Guard
@@ -104,6 +105,8 @@ class Lane:
     """How many answers are lies."""
     guard: Callable[[], Guard] | None = None
     dialect: Dialect | None = None
+    around: Callable[[Link], Link] | None = None
+    """What stands before the wire: a link that swallows an echo."""
 
 
 Event = Callable[[Mapping[str, MemoryWire]], None]
@@ -200,7 +203,11 @@ def _route(lane: Lane, run: Run, clock: LoopClock, dice: random.Random) -> Route
     mine = [one.meter for one in run.registered if one.meter.channel == lane.name]
     wire = _wire(lane, mine, run, clock, dice)
     run.wires[lane.name] = wire
-    line = Line(wire, clock, guard=lane.guard() if lane.guard is not None else None)
+    line = Line(
+        lane.around(wire) if lane.around is not None else wire,
+        clock,
+        guard=lane.guard() if lane.guard is not None else None,
+    )
     return Route(lane.name, line, lane.dialect or lane.wire.dialect, lane.timing)
 
 
