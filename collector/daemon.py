@@ -19,6 +19,7 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timedelta
 from functools import partial
 
+from collector.acquisition.listening import Ports
 from collector.acquisition.plan import gives_by
 from collector.acquisition.planner import LONGEST_WINDOW, Planner
 from collector.acquisition.schedule import ScheduledWaker, Waker
@@ -88,8 +89,9 @@ class Daemon:
         """Collect until `stop`."""
         await import_registry(self._ledger, self._settings, self._profiles, self._clock)
         await self._ledger.keep_plans(self._settings.plan_records, at=self._clock.now())
-        planner = await self._planner()
-        routes = routes_for(self._settings.channels, self._clock)
+        ports = Ports()
+        routes = routes_for(self._settings.channels, self._clock, ports)
+        planner = await self._planner(frozenset(routes))
         collect = Collect(self._ledger, self._clock, self._settings.zone, routes, self._profiles)
         waker = self._make_waker(self._clock)
         receivers = receivers_for(
@@ -118,7 +120,7 @@ class Daemon:
             log.warning("meters stand on channel %r, which the configuration does not have; they are not read", channel)
         log.info("collecting %d meters over %d channels", len(planner.meters), len(self._settings.channels))
         try:
-            async with asyncio.TaskGroup() as tasks:
+            async with ports, asyncio.TaskGroup() as tasks:
                 working = [tasks.create_task(poll.run(self._stop))]
                 working += [tasks.create_task(receiver.run(self._stop)) for receiver in receivers.values()]
                 if self._settle is not None:
@@ -138,9 +140,8 @@ class Daemon:
             log.warning("not drained within %g s, given up; what was not stored comes again", DRAIN_S)
             task.cancel()
 
-    async def _planner(self) -> Planner:
+    async def _planner(self, polled: frozenset[str]) -> Planner:
         now = self._clock.now()
-        polled = frozenset(routes_for(self._settings.channels, self._clock))
         planner = Planner(self._settings.zone, gives_by(self._profiles), polled)
         since = now - LONGEST_WINDOW
         versions = await self._ledger.plan_versions(since, now + timedelta(microseconds=1))

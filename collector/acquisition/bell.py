@@ -14,6 +14,11 @@ class Bell:
         self._loop = loop
         self._waiter: asyncio.Future[None] | None = None
 
+    @property
+    def awaited(self) -> bool:
+        """Whether somebody waits."""
+        return self._waiter is not None
+
     def ring(self) -> None:
         """Wake who waits; nothing if nobody does."""
         if self._waiter is not None:

@@ -1,4 +1,4 @@
-"""The port of every medium: bytes out, bytes in, nothing understood. Adapters: `tcp_link`, `serial_link`.
+"""The port of every medium: bytes out, bytes in, nothing understood. Adapters: the `*_link.py` beside it.
 
 A link is half-duplex and has one user at a time (the line). Deadlines are the event loop's time (`loop.time()`).
 """

@@ -3,22 +3,49 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from collector.acquisition.echo_link import EchoLink
 from collector.acquisition.link import Link
+from collector.acquisition.listening import Ports
 from collector.acquisition.serial_link import SerialLink
+from collector.acquisition.spared_link import SparedLink
 from collector.acquisition.tcp_link import TcpLink
 from collector.errors import UsageError
 from collector.settings.link_url import LinkUrl, parse_link
 
-_MAKERS: dict[str, Callable[[LinkUrl], Link]] = {
-    "tcp": lambda url: TcpLink(url.host, url.port),
-    "serial": lambda url: SerialLink(url.path, url.line, name=url.text),
+
+@dataclass(frozen=True, slots=True)
+class Beside:
+    """What a channel says of its link beside the URL.
+
+    `echo`: the line hands back what is sent on it (two-wire RS-485), and that is swallowed. `identity`, `heartbeat`: how a
+    device that dials in is known, and what it says in between.
+    """
+
+    echo: bool = False
+    identity: bytes = b""
+    heartbeat: bytes = b""
+
+
+def _dial_in(url: LinkUrl, beside: Beside, ports: Ports) -> Link:
+    if not beside.identity:
+        raise UsageError(
+            f"{url.text!r}: who dials in is known by its registration packet, the identity of a channel; "
+            "write one into the configuration and use read"
+        )
+    return ports.link(url.host, url.port, beside.identity, beside.heartbeat)
+
+
+_MAKERS: dict[str, Callable[[LinkUrl, Beside, Ports], Link]] = {
+    "tcp": lambda url, _, __: SparedLink(TcpLink(url.host, url.port)),
+    "serial": lambda url, _, __: SerialLink(url.path, url.line, name=url.text),
+    "listen": _dial_in,
 }
 
 
-def make_link(text: str, *, echo: bool = False) -> Link:
-    """A link that is not yet open. `echo`: the line hands back what is sent on it (two-wire RS-485), and that is swallowed.
+def make_link(text: str, beside: Beside = Beside(), ports: Ports | None = None) -> Link:
+    """A link that is not yet open. `ports`: the listening ports that it shares; the caller opens and closes them.
 
     :raises UsageError: for what is no link, and for a kind that meters cannot be read over (yet).
     """
@@ -32,5 +59,5 @@ def make_link(text: str, *, echo: bool = False) -> Link:
         if url.scheme == "mqtt":
             raise UsageError(f"{text!r} is a broker: meters push to it and are not asked; {kinds} can be read from")
         raise UsageError(f"{text!r}: {url.scheme}:// comes with a later version; now {kinds} can be read from")
-    link = maker(url)
-    return EchoLink(link) if echo else link
+    link = maker(url, beside, Ports() if ports is None else ports)
+    return EchoLink(link) if beside.echo else link

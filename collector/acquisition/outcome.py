@@ -27,6 +27,7 @@ OUTCOMES: dict[str, Rule] = {
     "connection_refused": Rule(Owner.TERMINAL, leave=True),
     "connection_timeout": Rule(Owner.UPLINK, leave=True),
     "connection_lost": Rule(Owner.UPLINK, again=True, leave=True),
+    "not_online": Rule(Owner.UPLINK, leave=True),
     "unreachable": Rule(Owner.UPLINK, leave=True),
     "unknown_host": Rule(Owner.OURS, leave=True),
     "no_such_port": Rule(Owner.OURS, leave=True),

@@ -9,6 +9,10 @@ TURN_S = 0.02
 and a meter on DL/T 645 does not answer before 20 ms itself."""
 
 
+CONNECT_S = 5.0
+"""For a connection; also for the next call of a device that has just hung up."""
+
+
 @dataclass(frozen=True, slots=True)
 class Timing:
     """One channel's patience.
@@ -22,7 +26,7 @@ class Timing:
     retries: int = 2
     worst_reply_s: float | None = None
     gap_s: float = 0.03
-    connect_s: float = 5.0
+    connect_s: float = CONNECT_S
 
     @property
     def quarantine_s(self) -> float:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from collector.acquisition.links import make_link
+from collector.acquisition.links import Beside, make_link
 from collector.cli.command import Command, config_option
 from collector.cli.coverage import gaps
 from collector.clock import SystemClock
@@ -52,7 +52,7 @@ def _check_links(config: Path, settings: Settings) -> None:
     for index, channel in enumerate(settings.channels):
         if channel.protocol in DIALECTS:
             try:
-                make_link(channel.link.text, echo=channel.echo)
+                make_link(channel.link.text, Beside(channel.echo, channel.identity or b""))
             except UsageError as error:
                 problems.append(f"{document.at(('channel', index, 'link'))}: {error}")
     if problems:

@@ -35,6 +35,7 @@ REASONS = (
     mark("no_supply"),
     mark("no_time_stamp"),
     mark("no_value"),
+    mark("not_online"),
     mark("not_in_profile"),
     mark("not_tried"),
     mark("not_yet"),

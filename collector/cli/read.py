@@ -33,8 +33,8 @@ NAMED = 20
     cls=Command,
     example="chaobiao read -c collector.toml --meter 4711 --json",
     help=mark(
-        "Read meters once, now: collect, store and print what they say. Meters that push are listened to for --wait. "
-        "Counts in no rate. Exit status 1 if a meter gave nothing."
+        "Read meters once, now: collect, store and print what they say. Meters that push, and devices that dial in, are "
+        "waited for as long as --wait says. Counts in no rate. Exit status 1 if a meter gave nothing."
     ),
 )
 @config_option
@@ -46,7 +46,7 @@ NAMED = 20
     default="10s",
     show_default=True,
     metavar="T",
-    help=mark("How long to listen to meters that push."),
+    help=mark("How long to listen to meters that push, and to wait for devices that dial in."),
 )
 @json_option
 def read(config: Path, meters: tuple[str, ...], plan: str | None, wait: str, as_json: bool) -> None:

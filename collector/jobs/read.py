@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from collector.acquisition.line import Line
+from collector.acquisition.listening import Ports
 from collector.acquisition.outcome import rule
 from collector.acquisition.plan import takes
 from collector.acquisition.planner import Task
@@ -115,7 +116,8 @@ class ReadNow:
         self._down: dict[str, LinkError] = {}
 
     async def run(self, meters: Collection[str], plan: str | None, wait: timedelta) -> Pass:
-        """Ask the polled meters, lines side by side, and listen at most `wait` to those that push.
+        """Ask the polled meters, lines side by side, and listen at most `wait` to those that push; so long a device may take
+        to dial in, too.
 
         :raises UsageError: for a meter or plan that nobody knows. :raises SettingsError: for the registry file.
         """
@@ -125,7 +127,8 @@ class ReadNow:
         chosen = choose_meters(await self._ledger.registry(), meters)
         if plan is not None:
             chosen = [one for one in chosen if takes(plans[0], one)]
-        routes = routes_for(self._settings.channels, self._clock)
+        ports = Ports()
+        routes = routes_for(self._settings.channels, self._clock, ports, call_s=wait.total_seconds())
         collect = Collect(self._ledger, self._clock, self._settings.zone, routes, self._profiles)
         by_line: dict[Line, list[Registered]] = {}
         for one in chosen:
@@ -145,6 +148,7 @@ class ReadNow:
         finally:
             for line in {route.line for route in routes.values()}:
                 await line.close()
+            await ports.close()
         return self._done
 
     async def _listen(self, pushing: Collection[Registered], plans: Collection[Plan], wait: timedelta) -> None:

@@ -1,12 +1,13 @@
-"""From configured channels to lines that can be asked. Channels with the same link share one line."""
+"""From configured channels to lines that can be asked. Channels with the same medium share one line."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
 from collector.acquisition.line import Line
-from collector.acquisition.links import make_link
-from collector.acquisition.timing import Timing
+from collector.acquisition.links import Beside, make_link
+from collector.acquisition.listening import Ports
+from collector.acquisition.timing import CONNECT_S, Timing
 from collector.clock import Clock
 from collector.jobs.collect import Route
 from collector.settings.schema import Channel
@@ -18,23 +19,30 @@ def no_channel(channel: str) -> tuple[str, str]:
     return "no_channel", f"the configuration has no channel {channel!r}"
 
 
-def routes_for(channels: Iterable[Channel], clock: Clock) -> dict[str, Route]:
-    """A route for every channel that is polled; those that push (MQTT) have none."""
+def routes_for(
+    channels: Iterable[Channel], clock: Clock, ports: Ports, *, call_s: float = CONNECT_S
+) -> dict[str, Route]:
+    """A route for every channel that is polled; those that push (MQTT) have none.
+
+    `ports`: where devices dial in; open as long as the routes are used. `call_s`: how long a poll waits for such a call.
+    """
     lines: dict[str, Line] = {}
     routes: dict[str, Route] = {}
     for channel in channels:
         dialect = DIALECTS.get(channel.protocol)
         if dialect is None:
             continue
-        line = lines.get(channel.link.medium)
+        line = lines.get(channel.medium)
         if line is None:
-            line = lines[channel.link.medium] = Line(make_link(channel.link.text, echo=channel.echo), clock)
+            beside = Beside(channel.echo, channel.identity or b"", channel.heartbeat or b"")
+            line = lines[channel.medium] = Line(make_link(channel.link.text, beside, ports), clock)
         gap_s = dialect.gap_ms / 1000 if channel.gap is None else channel.gap.total_seconds()
         timing = Timing(
             timeout_s=channel.timeout.total_seconds(),
             retries=channel.retries,
             worst_reply_s=channel.quarantine.total_seconds(),
             gap_s=gap_s,
+            connect_s=call_s if channel.link.scheme == "listen" else CONNECT_S,
         )
         routes[channel.name] = Route(channel.name, line, dialect, timing)
     return routes

@@ -13,6 +13,7 @@ from datetime import timedelta
 from typing import Any
 
 from collector.settings.durations import parse_duration, parse_offset, show_duration
+from collector.settings.fields import byte_text
 from collector.settings.findings import Finding
 from collector.settings.link_url import LinkUrl, parse_link
 from collector.settings.protocol_names import WAYS
@@ -44,6 +45,12 @@ def _span(table: Data, key: str, parse: Callable[[str], timedelta], default: str
     with suppress(ValueError):
         written = table.get(key, default)
         return parse(written) if isinstance(written, str) else None
+    return None
+
+
+def _identity(channel: Data) -> bytes | None:
+    with suppress(ValueError):
+        return byte_text(channel["identity"]) if "identity" in channel else None
     return None
 
 
@@ -90,17 +97,20 @@ def brokers_have_topics(data: Data) -> Iterator[Finding]:
                 (*place, "topics"), 'is missing; a channel on mqtt:// is written with topics = ["meters/+/reading"]'
             )
         for key in ("topics", "username", "password_file"):
-            if key in channel and link.scheme not in ("mqtt", "mqtt-tunnel"):
+            takes = ("mqtt",) if key == "topics" else ("mqtt", "mqtt-tunnel")
+            if key in channel and link.scheme not in takes:
                 yield Finding((*place, key), f"has no meaning on {link.scheme}://; it belongs to mqtt://")
         if "password_file" in channel and "username" not in channel:
             yield Finding((*place, "password_file"), "a password needs a username beside it")
 
 
 def callers_say_who_they_are(data: Data) -> Iterator[Finding]:
-    """A device that dials in is known by its registration packet, and two devices on a port by two of them."""
-    seen: dict[tuple[str, str], int] = {}
+    """A device that dials in is known by its registration packet, and two devices on a port by two of them. Behind one
+    device there may be two protocols, as on any bus.
+    """
+    seen: dict[tuple[str, bytes, object], int] = {}
     for index, channel in _tables(data, "channel"):
-        link, identity = _link(channel), channel.get("identity")
+        link, identity = _link(channel), _identity(channel)
         if link is None:
             continue
         for key in ("identity", "heartbeat"):
@@ -111,28 +121,28 @@ def callers_say_who_they_are(data: Data) -> Iterator[Finding]:
                 ("channel", index, "identity"),
                 'is missing; a device that dials in is known by it, as in identity = "4712"',
             )
-        if link.scheme == "listen" and isinstance(identity, str):
-            first = seen.setdefault((link.medium, identity), index)
+        if link.scheme == "listen" and identity is not None:
+            first = seen.setdefault((link.medium, identity, channel.get("protocol")), index)
             if first != index:
-                yield Finding(
-                    ("channel", index, "identity"),
-                    f'"{identity}" is the identity of channel.{first} on this port already',
-                )
+                says = f'"{channel["identity"]}" is the identity of channel.{first} on this port already'
+                yield Finding(("channel", index, "identity"), says)
 
 
 def shared_links_agree(data: Data) -> Iterator[Finding]:
-    """One serial port has one baud rate and one adapter, whoever uses it."""
-    first: dict[str, tuple[int, LinkUrl, object]] = {}
+    """One serial port has one baud rate and one adapter, whoever uses it; one modem has one heartbeat."""
+    first: dict[tuple[str, bytes | None], tuple[int, LinkUrl, Data]] = {}
     for index, channel in _tables(data, "channel"):
-        link, echo = _link(channel), channel.get("echo", False)
+        link = _link(channel)
         if link is None:
             continue
-        other, known, other_echo = first.setdefault(link.medium, (index, link, echo))
+        other, known, settings = first.setdefault((link.medium, _identity(channel)), (index, link, channel))
         shares = f"shares its medium with channel.{other}"
         if (known.line, known.back) != (link.line, link.back):
             yield Finding(("channel", index, "link"), f"{shares} ({known.text}) and must be set like it")
-        if echo != other_echo:
+        if channel.get("echo", False) != settings.get("echo", False):
             yield Finding(("channel", index, "echo"), f"{shares} and must have the same echo")
+        if channel.get("heartbeat") != settings.get("heartbeat"):
+            yield Finding(("channel", index, "heartbeat"), f"{shares} and must have the same heartbeat")
 
 
 def answers_come_within_bounds(data: Data) -> Iterator[Finding]:

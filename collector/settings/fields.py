@@ -135,7 +135,7 @@ def _link(value: object) -> LinkUrl:
     return parse_link(text(value, "tcp://127.0.0.1:8021"))
 
 
-def _bytes(value: object) -> bytes:
+def byte_text(value: object) -> bytes:
     """Text as UTF-8, or `hex:68 32 …`; what devices say of themselves."""
     written = text(value, "hex:68 32 00 16")
     if not written.startswith("hex:"):
@@ -170,5 +170,5 @@ MinuteOfDay = Annotated[int, BeforeValidator(_clock_time)]
 Percent = Annotated[Decimal, BeforeValidator(_percent)]
 Offset = Annotated[timedelta, BeforeValidator(_offset)]
 Link = Annotated[LinkUrl, BeforeValidator(_link)]
-Bytes = Annotated[bytes, BeforeValidator(_bytes)]
+Bytes = Annotated[bytes, BeforeValidator(byte_text)]
 Topic = Annotated[str, BeforeValidator(_topic)]

@@ -203,11 +203,11 @@ def _typed_point(text: str) -> str:
 
 
 def _on_the_medium(channel: Channel, address: str) -> tuple[str, ...]:
-    """Where an address must be unique: on a shared line of one protocol; with a broker or callers, on the channel."""
-    if channel.link.scheme in ("mqtt", "listen"):
+    """Where an address must be unique: on a shared line of one protocol; with a broker, on the channel."""
+    if channel.link.scheme == "mqtt":
         return ("address", channel.name, address)
     number = address.lstrip("0") if address.isascii() and address.isdecimal() else address
-    return ("address", channel.link.medium, WAYS[channel.protocol].family, number)
+    return ("address", channel.medium, WAYS[channel.protocol].family, number)
 
 
 def _unusable(channel: Channel, profile: Profile, address: str) -> str:

@@ -77,6 +77,11 @@ class Channel(_Table):
     heartbeat: Bytes | None = Field(None, examples=['"hex:FE"'])
 
     @property
+    def medium(self) -> str:
+        """Channels of one medium share one link. Behind one listening port each caller is a medium of its own."""
+        return self.link.medium if self.identity is None else f"{self.link.medium}:{self.identity.hex()}"
+
+    @property
     def quarantine(self) -> timedelta:
         """How late an answer may still come: `worst_reply`, by default three times the timeout."""
         return self.worst_reply if self.worst_reply is not None else 3 * self.timeout

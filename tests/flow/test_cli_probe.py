@@ -104,7 +104,7 @@ HERE = "tcp://127.0.0.1:1"
         ("udp://127.0.0.1:1", "dlt645", "1", (), "is no link"),
         ("tcp://127.0.0.1", "dlt645", "1", (), "names no port"),
         ("mqtt://127.0.0.1", "dlt645", "1", (), "dlt645 cannot go over mqtt://"),
-        ("listen://0.0.0.0:9", "dlt645", "1", (), "comes with a later version"),
+        ("listen://0.0.0.0:9", "dlt645", "1", (), "known by its registration packet"),
         (HERE, "dlt645", "1x", (), "1x"),
         (HERE, "modbus-rtu", "1", (), "name a --profile: eastron_sdm120, eastron_sdm630"),
         (HERE, "modbus-tcp", "300", (), "300"),

@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from collector.acquisition.echo_link import EchoLink
-from collector.acquisition.links import make_link
+from collector.acquisition.links import Beside, make_link
 from collector.acquisition.serial_link import SerialLink
+from collector.acquisition.spared_link import SparedLink
 from collector.acquisition.tcp_link import TcpLink
 from collector.errors import UsageError
 
@@ -27,9 +28,12 @@ from collector.errors import UsageError
 )
 def test_links_that_there_are(url: str, kind: type, name: str) -> None:
     link = make_link(url)
-    assert isinstance(link, kind)
     assert link.name == name
-    assert isinstance(make_link(url, echo=True), EchoLink)
+    assert isinstance(link._link if isinstance(link, SparedLink) else link, kind)
+    assert isinstance(link, SparedLink) == (kind is not SerialLink), (
+        "a port of our own is opened as often as it is wanted"
+    )
+    assert isinstance(make_link(url, Beside(echo=True)), EchoLink)
 
 
 @pytest.mark.parametrize(
@@ -41,7 +45,7 @@ def test_links_that_there_are(url: str, kind: type, name: str) -> None:
         ("tcp://192.0.2.10:502?timeout=3", "no option 'timeout'"),
         ("serial://dev/ttyUSB0", "names no device"),
         ("serial:///dev/ttyUSB0?baud=2400", "no option 'baud'"),
-        ("listen://0.0.0.0:9001", "listen:// comes with a later version"),
+        ("listen://0.0.0.0:9001", "known by its registration packet"),
         ("rfc2217://192.0.2.10:4001", "rfc2217:// comes with a later version"),
         ("mqtt-tunnel://192.0.2.10:1883/to?back=from", "mqtt-tunnel:// comes with a later version"),
         ("mqtt://192.0.2.10:1883", "is a broker"),

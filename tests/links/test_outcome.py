@@ -24,7 +24,7 @@ def reasons_of_protocols() -> set[str]:
 def reasons_of_links() -> set[str]:
     """What the links write out as reasons."""
     found: set[str] = set()
-    for path in Path(collector.acquisition.__file__).parent.glob("*_link.py"):
+    for path in Path(collector.acquisition.__file__).parent.glob("*.py"):
         text = path.read_text("utf-8")
         found |= set(re.findall(r'_error\("(\w+)"', text))
         found |= set(re.findall(r'errno\.E\w+: "(\w+)"', text))

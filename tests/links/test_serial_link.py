@@ -20,7 +20,7 @@ from pymodbus.framer import FramerRTU
 
 from collector.acquisition import serial_link
 from collector.acquisition.line import Errand, Line, Try
-from collector.acquisition.links import make_link
+from collector.acquisition.links import Beside, make_link
 from collector.acquisition.serial_link import SerialLink, byte_s
 from collector.acquisition.timing import Timing
 from collector.acquisition.visit import read_meter
@@ -49,7 +49,7 @@ def prompt() -> LateDevice:
 
 
 def line_on(path: object, query: str = FAST, *, echo: bool = False) -> Line:
-    return Line(make_link(f"serial://{path}?{query}", echo=echo), DrivenClock(START))
+    return Line(make_link(f"serial://{path}?{query}", Beside(echo)), DrivenClock(START))
 
 
 async def ask(line: Line, timing: Timing = PATIENT) -> Try:

@@ -9,7 +9,8 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from collector.acquisition.tcp_link import LIMIT, TcpLink
+from collector.acquisition.stream import LIMIT
+from collector.acquisition.tcp_link import TcpLink
 from collector.errors import LinkError
 from storage.records import Owner
 from tests.links.serving import Serve, serving

@@ -211,8 +211,16 @@ def test_two_echoes_on_one_link_are_refused() -> None:
 
 def test_two_callers_on_one_port_are_told_apart_by_identity() -> None:
     listening = 'link = "listen://0.0.0.0:9001"\nidentity = "4712"'
-    text = SMALL.replace('link = "tcp://127.0.0.1:8021"', listening).replace('link = "tcp://127.0.0.1:1502"', listening)
+    second = 'link = "tcp://127.0.0.1:1502"\nprotocol = "modbus-tcp"'
+    text = SMALL.replace('link = "tcp://127.0.0.1:8021"', listening)
+    mixed = text.replace(second, f'{listening}\nprotocol = "modbus-rtu"')  # two protocols on the bus of one modem
+    assert settings(mixed).channel("substation").medium == settings(mixed).channel("village-1").medium
+    two_hearts = mixed.replace('"modbus-rtu"', '"modbus-rtu"\nheartbeat = "hex:FE"')
+    assert "channel.1.heartbeat: shares its medium with channel.0" in mistakes(two_hearts)[0]
+    text = text.replace(second, f'{listening}\nprotocol = "dlt645"')
     assert '"4712" is the identity of channel.0 on this port already' in mistakes(text)[0]
+    hexed = text.replace("4712", "hex:34 37 31 32", 1)
+    assert '"4712" is the identity of channel.0 on this port already' in mistakes(hexed)[0]
     assert settings(text.replace("4712", "hex:34 37 31 33", 1)).channel("village-1").identity == b"4713"
 
 
