@@ -27,6 +27,10 @@ MOST_BYTES = 4096
 """What one answer may bring with it, noise included; a line that says more in one time-out is babbling."""
 KEPT = 1024
 """Bytes of an exchange that its `Attempt` keeps."""
+DEAF_S = 25.0
+"""A connection over which so long nothing came while questions went out is made anew. One that is dead is mostly told by the
+system in as much time; a serial server whose session hangs, or a box between that takes our bytes, is told by nobody.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,9 +87,9 @@ def _trouble(error: ProtocolError) -> _Trouble:
 
 
 class Line:
-    """One medium and the sessions on it. `guard` decides when it is safe to send."""
+    """One medium and the sessions on it. `guard` decides when it is safe to send; `deaf_s`, when silence is the connection's."""
 
-    def __init__(self, link: Link, clock: Clock, *, guard: Guard | None = None) -> None:
+    def __init__(self, link: Link, clock: Clock, *, guard: Guard | None = None, deaf_s: float = DEAF_S) -> None:
         self.link = link
         self._clock = clock
         self._guard: Guard = Quarantine() if guard is None else guard
@@ -93,6 +97,9 @@ class Line:
         self._sessions: dict[str, Session] = {}
         self._torn = False
         """The connection may hold half an exchange and must not be used again."""
+        self._deaf_s = deaf_s
+        self._unheard_since: float | None = None
+        """When the first question went out after the last byte came in."""
 
     async def exchange(self, dialect: Dialect, request: Request, timing: Timing, errand: Errand) -> Try:
         """Ask once. Who comes while another exchange is under way waits for its end. Never raises for what the medium or
@@ -107,6 +114,7 @@ class Line:
                     await self._hang_up()
                 ended = True
             finally:
+                self._listened(talk)
                 if not ended:  # cancelled, or a mistake of ours: half an exchange may be on the line
                     self._doubt(talk, timing)
                     self._torn = True
@@ -129,7 +137,7 @@ class Line:
         except RequestError as error:
             return _Trouble("bad_request", Owner.OURS, str(error))
         try:
-            if self._torn:
+            if self._torn or self._is_deaf(loop.time()):
                 await self._hang_up()
             await self.link.open(loop.time() + timing.connect_s)
             if dialect.streaming:
@@ -188,6 +196,15 @@ class Line:
             session = self._sessions[dialect.name] = dialect.session()
         return session
 
+    def _is_deaf(self, now: float) -> bool:
+        return self._unheard_since is not None and now - self._unheard_since >= self._deaf_s
+
+    def _listened(self, talk: _Talk) -> None:
+        if talk.count or talk.drained:
+            self._unheard_since = None
+        elif talk.sent_at is not None and self._unheard_since is None:
+            self._unheard_since = talk.sent_at
+
     def _doubt(self, talk: _Talk, timing: Timing) -> None:
         if talk.sent:
             now = asyncio.get_running_loop().time()
@@ -195,7 +212,7 @@ class Line:
 
     async def _hang_up(self) -> None:
         await self.link.close()
-        self._torn = False
+        self._torn, self._unheard_since = False, None
 
     def _ended(self, talk: _Talk, errand: Errand, answer: Telegram | _Trouble) -> Try:
         duration_us = round((asyncio.get_running_loop().time() - talk.begun) * 1_000_000)
