@@ -56,8 +56,17 @@ class UncheckedRtu(BelievingRtu):
     check = False
 
 
+class ForgetfulRtu(BelievingRtu):
+    """What one read brings is the answer or nothing."""
+
+    def receive(self, data: bytes) -> None:
+        self._held = data
+
+
 class BelievingTcp:
     """Whatever transaction, unit and function an answer names, it is taken for ours."""
+
+    keep = False
 
     def __init__(self) -> None:
         self._inner = TcpSession()
@@ -65,7 +74,7 @@ class BelievingTcp:
         self._held = b""
 
     def send(self, request: Request) -> bytes:
-        self._asked, self._held = request, b""
+        self._asked, self._held = request, self._held if self.keep else b""
         return self._inner.send(request)
 
     def receive(self, data: bytes) -> None:
@@ -83,7 +92,15 @@ class BelievingTcp:
         return Telegram(asked.address, asked.function, words, frame)
 
 
+class GluingTcp(BelievingTcp):
+    """And half an answer is kept for the next question."""
+
+    keep = True
+
+
 BELIEVING_RTU = replace(MODBUS_RTU, open_session=BelievingRtu)
+FORGETFUL_RTU = replace(MODBUS_RTU, open_session=ForgetfulRtu)
 UNCHECKED_RTU = replace(MODBUS_RTU, open_session=UncheckedRtu)
 BELIEVING_TCP = replace(MODBUS_TCP, open_session=BelievingTcp, streaming=True)
 """`streaming`: and the connection is kept after a time-out, so that a late answer finds its way."""
+GLUING_TCP = replace(MODBUS_TCP, open_session=GluingTcp)

@@ -16,7 +16,7 @@ from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from zoneinfo import ZoneInfo
 
-from collector.acquisition.line import Line
+from collector.acquisition.line import DEAF_S, Line
 from collector.acquisition.link import Link
 from collector.acquisition.plan import gives_by
 from collector.acquisition.planner import Planner
@@ -107,6 +107,8 @@ class Lane:
     dialect: Dialect | None = None
     around: Callable[[Link], Link] | None = None
     """What stands before the wire: a link that swallows an echo."""
+    deaf_s: float = DEAF_S
+    line: type[Line] = Line
 
 
 Event = Callable[[Mapping[str, MemoryWire]], None]
@@ -203,10 +205,11 @@ def _route(lane: Lane, run: Run, clock: LoopClock, dice: random.Random) -> Route
     mine = [one.meter for one in run.registered if one.meter.channel == lane.name]
     wire = _wire(lane, mine, run, clock, dice)
     run.wires[lane.name] = wire
-    line = Line(
+    line = lane.line(
         lane.around(wire) if lane.around is not None else wire,
         clock,
         guard=lane.guard() if lane.guard is not None else None,
+        deaf_s=lane.deaf_s,
     )
     return Route(lane.name, line, lane.dialect or lane.wire.dialect, lane.timing)
 

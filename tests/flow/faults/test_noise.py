@@ -6,6 +6,7 @@ import pytest
 
 from collector.acquisition.echo_link import EchoLink
 from simulators.toxics import Double, Echo, Noise, Place, Slice, Toxic
+from tests.flow.faults.believing import FORGETFUL_RTU
 from tests.flow.faults.conftest import Tell
 from tests.flow.faults.oracle import examine
 from tests.flow.faults.street import MINUTE, TIMING, Lane, Run, Wire, drive
@@ -119,6 +120,11 @@ def test_byte_by_byte_it_is_put_together(wire: Wire, tell: Tell) -> None:
     assert set(run.outcomes()) == {"ok"}
     assert found.collected == found.expected
     tell("F28", f"{wire}, byte by byte, 20 ms: {found}")
+
+
+def test_who_takes_each_read_for_an_answer_gets_none() -> None:
+    found = examine(disturbed(Wire.RTU, Slice(0.02), hours=1, dialect=FORGETFUL_RTU))
+    assert (found.collected, found.missing["no_answer"] + found.missing["wrong_length"]) == (0, found.expected)
 
 
 @pytest.mark.parametrize("wire", BUSES)
