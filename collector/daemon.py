@@ -17,28 +17,31 @@ import logging
 import signal
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timedelta
-from functools import partial
 
 from collector.acquisition.listening import Ports
 from collector.acquisition.plan import gives_by
 from collector.acquisition.planner import LONGEST_WINDOW, Planner
 from collector.acquisition.schedule import ScheduledWaker, Waker
-from collector.clock import Clock
-from collector.jobs.collect import Collect, Collected
+from collector.clock import Clock, sleep_until_or_set
+from collector.errors import SettingsError
+from collector.jobs.collect import Collect, Collected, Route
 from collector.jobs.poll import Poll
-from collector.jobs.receive import filled
-from collector.jobs.receivers import owed_slots, receivers_for
+from collector.jobs.receive import PROTOCOL, Receive, filled
+from collector.jobs.receivers import Receiving, owed_slots, receivers_for
 from collector.jobs.registry import import_registry
-from collector.jobs.routes import routes_for
+from collector.jobs.routes import line_key, routes_for
 from collector.jobs.settle import Settle
-from collector.settings.schema import Settings
+from collector.settings.schema import Channel, Settings
 from protocols.profile import Profile
+from storage.errors import DatabaseBusy, DatabaseUnusable, RegistryRefused
 from storage.ledger.port import Ledger
 from storage.records import Batch, Receipt
 
 log = logging.getLogger(__name__)
 
 DRAIN_S = 7.0
+LOOK_EVERY = timedelta(minutes=1)
+"""How long a registry that another process imported may go unnoticed."""
 
 
 class Daemon:
@@ -59,7 +62,8 @@ class Daemon:
         settle: bool = True,
     ) -> None:
         self._settings = settings
-        self._profiles = profiles
+        self._profiles = dict(profiles)
+        """Changed in place: whoever holds it sees what is valid now."""
         self._ledger = ledger
         self._clock = clock
         self._make_waker = waker
@@ -69,10 +73,18 @@ class Daemon:
         self._pushed = 0
         self._committed = asyncio.Event()
         self._started: asyncio.Future[Poll] = asyncio.get_running_loop().create_future()
+        self._asked: tuple[Settings, Mapping[str, Profile]] | None = None
+        self._changed = asyncio.Event()
+        self._ports = Ports()
 
     def stop(self) -> None:
         """Drain and end."""
         self._stop.set()
+
+    def change(self, settings: Settings, profiles: Mapping[str, Profile]) -> None:
+        """Go on with another configuration, which has been checked. What stays as it was does not notice."""
+        self._asked = settings, profiles
+        self._changed.set()
 
     async def quiet(self, pushed: int = 0) -> datetime:
         """Return when all that was due is done and `pushed` messages are committed, with the instant of the next alarm.
@@ -88,84 +100,149 @@ class Daemon:
     async def run(self) -> None:
         """Collect until `stop`."""
         await import_registry(self._ledger, self._settings, self._profiles, self._clock)
-        await self._ledger.keep_plans(self._settings.plan_records, at=self._clock.now())
-        ports = Ports()
-        routes = routes_for(self._settings.channels, self._clock, ports)
-        planner = await self._planner(frozenset(routes))
-        collect = Collect(self._ledger, self._clock, self._settings.zone, routes, self._profiles)
+        self._planner = Planner(self._settings.zone, gives_by(self._profiles), frozenset())
+        routes = routes_for(self._settings.channels, self._clock, self._ports)
+        await self._load(routes)
+        self._collect = Collect(self._ledger, self._clock, self._settings.zone, routes, self._profiles)
         waker = self._make_waker(self._clock)
-        receivers = receivers_for(
-            self._settings.channels,
-            planner.meters,
-            self._profiles,
-            self._ledger,
-            self._clock,
-            zone=self._settings.zone,
-            slots_for=owed_slots(planner.versions, planner.zone, planner.gives),
-            told=partial(self._received, planner),
-        )
         poll = Poll(
-            planner,
-            collect,
-            self._ledger,
-            self._clock,
-            waker,
-            routes,
-            listened=receivers,
+            *(self._planner, self._collect, self._ledger, self._clock, waker, routes),
+            listened=_listened(self._settings),
             drain_s=DRAIN_S,
             watch=self._watch,
         )
-        stranded = {one.meter.channel for one in planner.meters} - routes.keys() - receivers.keys()
-        for channel in sorted(stranded):
-            log.warning("meters stand on channel %r, which the configuration does not have; they are not read", channel)
-        log.info("collecting %d meters over %d channels", len(planner.meters), len(self._settings.channels))
+        self._say_stranded()
+        meters, channels = len(self._planner.meters), len(self._settings.channels)
+        log.info("collecting %d meters over %d channels", meters, channels)
         try:
-            async with ports, asyncio.TaskGroup() as tasks:
+            async with self._ports, asyncio.TaskGroup() as tasks:
+                receiving = Receiving(tasks, self._receiver)
+                receiving.change(self._settings.channels, self._planner.meters)
                 working = [tasks.create_task(poll.run(self._stop))]
-                working += [tasks.create_task(receiver.run(self._stop)) for receiver in receivers.values()]
                 if self._settle is not None:
                     working.append(tasks.create_task(self._settle.run(self._stop)))
-                tasks.create_task(self._give_up_on(working))
+                following = tasks.create_task(self._follow(poll, receiving))
                 self._started.set_result(poll)
+                await self._stop.wait()
+                following.cancel()
+                await _drained([*working, *receiving.stop()])
         finally:
             waker.close()
-            for route in routes.values():
+            for route in poll.routes.values():
                 await route.line.close()
         log.info("drained")
 
-    async def _give_up_on(self, working: Iterable[asyncio.Task[None]]) -> None:
-        await self._stop.wait()
-        _, late = await asyncio.wait(working, timeout=DRAIN_S + 0.5)  # polling gives up its visits by itself
-        for task in late:
-            log.warning("not drained within %g s, given up; what was not stored comes again", DRAIN_S)
-            task.cancel()
+    async def _follow(self, poll: Poll, receiving: Receiving) -> None:
+        """Take what changes while we run: a configuration that was handed in, a registry that somebody imported."""
+        while True:
+            await sleep_until_or_set(self._clock, self._clock.now() + LOOK_EVERY, self._changed)
+            self._changed.clear()
+            asked, self._asked = self._asked, None
+            try:
+                if asked is not None:
+                    await self._take(*asked, poll, receiving)
+                elif await self._ledger.registry_digest() != self._digest:
+                    await self._load(poll.routes)
+                    receiving.change(self._settings.channels, self._planner.meters)
+                    poll.wake()
+                    log.info("the registry was changed: %d meters", len(self._planner.meters))
+            except (SettingsError, RegistryRefused) as error:
+                log.error("the new configuration is not taken, the old one goes on: %s", error)
+            except (DatabaseBusy, DatabaseUnusable) as error:
+                log.warning("changes wait for the database: %s", error)
+                self._ask_again(asked)
 
-    async def _planner(self, polled: frozenset[str]) -> Planner:
+    def _ask_again(self, asked: tuple[Settings, Mapping[str, Profile]] | None) -> None:
+        """At the next look, unless a newer one has come."""
+        if self._asked is None:
+            self._asked = asked
+
+    async def _take(
+        self, settings: Settings, profiles: Mapping[str, Profile], poll: Poll, receiving: Receiving
+    ) -> None:
+        old = self._settings
+        if (settings.storage, settings.site.zone) != (old.storage, old.site.zone):
+            raise SettingsError(["[storage] and the zone of [site] are taken at a start of the daemon only"])
+        await import_registry(self._ledger, settings, profiles, self._clock)
+        anew = dict(profiles) != self._profiles
+        self._settings = settings
+        self._profiles.clear()
+        self._profiles.update(profiles)
+        lines = {
+            line_key(channel): poll.routes[channel.name].line for channel in old.channels if channel.name in poll.routes
+        }
+        routes = routes_for(settings.channels, self._clock, self._ports, keep=lines)
+        await self._load(routes)
+        self._collect.change(routes, self._profiles)
+        poll.reroute(routes, _listened(settings))
+        self._say_stranded()
+        if anew:
+            receiving.stop()
+            receiving.change((), ())
+        receiving.change(settings.channels, self._planner.meters)
+        if self._settle is not None:
+            self._settle.change(settings, self._profiles)
+        log.info("configuration taken: %d meters over %d channels", len(self._planner.meters), len(settings.channels))
+
+    async def _load(self, routes: Mapping[str, Route]) -> None:
+        """Plans and registry into the planner, with what the ledger knows of slots that are still open."""
         now = self._clock.now()
-        planner = Planner(self._settings.zone, gives_by(self._profiles), polled)
+        await self._ledger.keep_plans(self._settings.plan_records, at=now)
+        self._digest = await self._ledger.registry_digest()
         since = now - LONGEST_WINDOW
         versions = await self._ledger.plan_versions(since, now + timedelta(microseconds=1))
-        planner.load(versions, await self._ledger.registry(), now)
+        registered = await self._ledger.registry()
         tried = {missing.slot: missing.attempts for missing in await self._ledger.closed(since, now)}
-        planner.restore(await self._ledger.filled(since, now), tried, now)
-        return planner
+        filled_already = await self._ledger.filled(since, now)
+        self._planner.polled = frozenset(routes)
+        self._planner.load(versions, registered, now)
+        self._planner.restore(filled_already, tried, now)
 
-    def _received(self, planner: Planner, batch: Batch, _: Receipt) -> None:
-        planner.filled(filled(batch))
-        planner.failed((missing.slot for missing in batch.missing), self._clock.now())  # its reason is the meter's own
+    def _say_stranded(self) -> None:
+        known = {channel.name for channel in self._settings.channels}
+        for channel in sorted({one.meter.channel for one in self._planner.meters} - known):
+            log.warning("meters stand on channel %r, which the configuration does not have; they are not read", channel)
+
+    def _receiver(self, channel: Channel) -> Receive:
+        slots = owed_slots(lambda: self._planner.versions, self._planner.zone, self._planner.gives)
+        (receiver,) = receivers_for(
+            *([channel], (), self._profiles, self._ledger, self._clock),
+            zone=self._settings.zone,
+            slots_for=slots,
+            told=self._received,
+        ).values()
+        return receiver
+
+    def _received(self, batch: Batch, _: Receipt) -> None:
+        self._planner.filled(filled(batch))
+        # A meter that says it has no such value: the reason is its own.
+        self._planner.failed((missing.slot for missing in batch.missing), self._clock.now())
         self._pushed += len(batch.frames) + len(batch.dead_letters)
         self._committed.set()
 
 
-async def run_daemon(daemon: Daemon) -> None:
-    """Run with signals: the first SIGTERM or SIGINT drains."""
+def _listened(settings: Settings) -> frozenset[str]:
+    """Channels whose meters push."""
+    return frozenset(channel.name for channel in settings.channels if channel.protocol == PROTOCOL)
+
+
+async def _drained(working: Iterable[asyncio.Task[None]]) -> None:
+    _, late = await asyncio.wait(working, timeout=DRAIN_S + 0.5)  # polling gives up its visits by itself
+    for task in late:
+        log.warning("not drained within %g s, given up; what was not stored comes again", DRAIN_S)
+        task.cancel()
+
+
+async def run_daemon(daemon: Daemon, reload: Callable[[], None]) -> None:
+    """Run with signals: the first SIGTERM or SIGINT drains, SIGHUP calls `reload`."""
     loop = asyncio.get_running_loop()
+    loop.add_signal_handler(signal.SIGHUP, reload)
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, daemon.stop)
     try:
         await daemon.run()
     finally:
-        for number in (signal.SIGTERM, signal.SIGINT):
+        for number in (signal.SIGHUP, signal.SIGTERM, signal.SIGINT):
             loop.remove_signal_handler(number)
 
 

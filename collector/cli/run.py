@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import sys
+from functools import partial
 from pathlib import Path
 
 import click
@@ -12,11 +13,14 @@ import click
 from collector.cli.command import Command, Option, config_option
 from collector.clock import SystemClock
 from collector.daemon import Daemon, new_loop, run_daemon
+from collector.errors import CollectorError
 from collector.settings.loading import load_profiles, load_settings
 from collector.settings.schema import Settings
 from collector.words import mark
 from storage.engine import open_ledger
 from storage.office import office
+
+log = logging.getLogger(__name__)
 
 LOG_FORMAT = "%(asctime)s %(levelname)s %(message)s"
 
@@ -26,7 +30,8 @@ LOG_FORMAT = "%(asctime)s %(levelname)s %(message)s"
     example="chaobiao run -c collector.toml",
     help=mark(
         "Collect, judge and hand over until told to stop. Plans on their timetables, messages as they come, verdicts every "
-        "minute, deliveries at the hour that [billing] names. SIGTERM or Ctrl-C finishes what is under way and ends with 0."
+        "minute, deliveries at the hour that [billing] names. SIGTERM or Ctrl-C finishes what is under way and ends with 0; "
+        "SIGHUP takes a changed configuration and drops nothing that stays."
     ),
 )
 @config_option
@@ -46,13 +51,25 @@ def run(config: Path, role: str, verbose: bool) -> None:
     for chatty in ("apscheduler", "aiosqlite", "alembic", "asyncio"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
     with asyncio.Runner(loop_factory=new_loop) as runner:
-        runner.run(_run(settings))
+        runner.run(_run(config, settings))
 
 
-async def _run(settings: Settings) -> None:
+async def _run(config: Path, settings: Settings) -> None:
     ledger = await open_ledger(settings.storage.url.url, create=True)
     try:
         with office(settings.storage.url.url):
-            await run_daemon(Daemon(settings, load_profiles(settings), ledger, clock=SystemClock()))
+            daemon = Daemon(settings, load_profiles(settings), ledger, clock=SystemClock())
+            await run_daemon(daemon, partial(_reload, config, daemon))
     finally:
         await ledger.close()
+
+
+def _reload(config: Path, daemon: Daemon) -> None:
+    """SIGHUP: the configuration as it is now; one that is broken leaves the old one running."""
+    try:
+        settings = load_settings(config)
+        profiles = load_profiles(settings)
+    except CollectorError as error:
+        log.error("the new configuration is not taken, the old one goes on: %s", error)
+    else:
+        daemon.change(settings, profiles)

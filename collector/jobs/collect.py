@@ -67,6 +67,10 @@ class Collect:
         self._ledger = ledger
         self._clock = clock
         self._zone = zone
+        self.change(routes, profiles)
+
+    def change(self, routes: Mapping[str, Route], profiles: Mapping[str, Profile]) -> None:
+        """Channels and profiles as they are from now on; a visit under way ends as it began."""
         self._routes = routes
         self._profiles = profiles
 
@@ -74,7 +78,8 @@ class Collect:
         """Ask for the slots of a task. Slots without a plan (on demand) are kept as missing too, out of the rates."""
         one = task.registered
         profile = self._profiles[one.meter.profile]
-        visit, readings, rejects = await self._visit(one, profile, task.slots)
+        route = self._routes[one.meter.channel]
+        visit, readings, rejects = await self._visit(one, profile, route, task.slots)
         readings = list(_one_a_slot(readings, task.slots))
         filled = {reading.slot for reading in readings if reading.slot is not None}
         missing = [self._missing(slot, visit, profile, rejects, readings) for slot in task.slots if slot not in filled]
@@ -82,15 +87,14 @@ class Collect:
             attempts=visit.attempts,
             readings=tuple(_planned(reading) for reading in readings),
             missing=tuple(missing),
-            frames=tuple(self._frames(visit, one)),
+            frames=tuple(_frames(visit, one, route)),
         )
         receipt = await self._ledger.append(batch)
         return Collected(task, batch, receipt, tuple(sorted(filled)))
 
     async def _visit(
-        self, one: Registered, profile: Profile, slots: Iterable[Slot]
+        self, one: Registered, profile: Profile, route: Route, slots: Iterable[Slot]
     ) -> tuple[Visit, list[Reading], list[Rejected]]:
-        route = self._routes[one.meter.channel]
         choose = among(slots)
         wanted = dict.fromkeys(Wanted(slot.quantity, slot.basis, self._back(slot)) for slot in slots)
         plan = min((slot.plan for slot in slots), default="")
@@ -150,11 +154,11 @@ class Collect:
             since=_first(visit.attempts, self._clock.now()),
         )
 
-    def _frames(self, visit: Visit, one: Registered) -> Iterator[RawFrame]:
-        protocol = self._routes[one.meter.channel].dialect.name
-        for answered in visit.answered:
-            for telegram in answered.exchange.telegrams:
-                yield RawFrame(answered.received_at, one.meter.channel, one.meter.meter, protocol, telegram.frame)
+
+def _frames(visit: Visit, one: Registered, route: Route) -> Iterator[RawFrame]:
+    for answered in visit.answered:
+        for telegram in answered.exchange.telegrams:
+            yield RawFrame(answered.received_at, one.meter.channel, one.meter.meter, route.dialect.name, telegram.frame)
 
 
 def _copies_owed(

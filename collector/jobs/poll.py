@@ -51,11 +51,13 @@ class Poll:
         self._ledger = ledger
         self._clock = clock
         self._waker = waker
-        self._routes = routes
+        self.routes = routes
         self._listened = listened
         self._drain_s = drain_s
         self._watch = watch
-        self._queues: dict[Line, asyncio.Queue[Task]] = {route.line: asyncio.Queue() for route in routes.values()}
+        self._queues: dict[Line, asyncio.Queue[Task]] = {}
+        self._workers: dict[Line, asyncio.Task[None]] = {}
+        self._tasks: asyncio.TaskGroup | None = None
         self._busy = 0
         self._failures = False
         self._alarm: datetime | None = None
@@ -65,7 +67,8 @@ class Poll:
     async def run(self, stop: asyncio.Event) -> None:
         """Until `stop`: then nothing new is begun, visits under way end, and what was not begun is released."""
         async with asyncio.TaskGroup() as tasks:
-            workers = [tasks.create_task(self._work(queue)) for queue in self._queues.values()]
+            self._tasks = tasks
+            self.reroute(self.routes, self._listened)
             stopping = tasks.create_task(stop.wait())
             try:
                 await self._plan(stop, stopping)
@@ -76,8 +79,36 @@ class Poll:
             finally:
                 stopping.cancel()
                 self._release_waiting()
-                for worker in workers:
+                for worker in self._workers.values():
                     worker.cancel()
+
+    def reroute(self, routes: Mapping[str, Route], listened: Container[str]) -> None:
+        """Channels as they are from now on: lines that are new get a worker; one that is gone ends its visit and is closed.
+
+        Lines that stay do not notice.
+        """
+        self.routes = routes
+        self._listened = listened
+        lines = {route.line for route in routes.values()}
+        if self._tasks is None:
+            return
+        for line in lines - self._queues.keys():
+            queue = self._queues[line] = asyncio.Queue()
+            self._workers[line] = self._tasks.create_task(self._work(queue))
+        for line in self._queues.keys() - lines:
+            self._tasks.create_task(self._retire(line, self._queues.pop(line), self._workers.pop(line)))
+        self.wake()
+
+    def wake(self) -> None:
+        """Plan anew: something changed."""
+        self._alarm = None
+        self._waker.nudge()
+
+    async def _retire(self, line: Line, queue: asyncio.Queue[Task], worker: asyncio.Task[None]) -> None:
+        self._release(queue)
+        await queue.join()
+        worker.cancel()
+        await line.close()
 
     async def quiet(self) -> datetime:
         """Return when all that was due is done, with the instant of the planner's next alarm. For whoever drives the clock."""
@@ -91,7 +122,7 @@ class Poll:
             now = self._clock.now()
             for task in self._planner.tasks(now):
                 self._busy += 1
-                self._queues[self._routes[task.registered.meter.channel].line].put_nowait(task)
+                self._queues[self.routes[task.registered.meter.channel].line].put_nowait(task)
             await self._close_windows()
             instant = self._planner.next_alarm(self._clock.now())
             alarm = asyncio.ensure_future(self._waker.sleep_until(instant))
@@ -117,7 +148,7 @@ class Poll:
             reason, detail = "window_closed", "it was not read, or not stored, in time"
             if one is not None and one.meter.channel in self._listened:
                 reason, detail = "no_message", "no message came for it"
-            elif one is not None and one.meter.channel not in self._routes:
+            elif one is not None and one.meter.channel not in self.routes:
                 reason, detail = no_channel(one.meter.channel)
             day = data_day(slot.at, slot.basis, self._planner.zone)
             yield Missing(slot, day, reason, rule(reason).owner, detail, attempts=0, since=slot.at)
@@ -132,8 +163,7 @@ class Poll:
                 queue.task_done()
                 if not self._busy or self._failures:
                     self._failures = False
-                    self._alarm = None
-                    self._waker.nudge()  # a retry may be due before the alarm that is set, or all is done
+                    self.wake()  # a retry may be due before the alarm that is set, or all is done
 
     async def _visit(self, task: Task) -> None:
         try:
@@ -164,11 +194,14 @@ class Poll:
 
     def _release_waiting(self) -> None:
         for queue in self._queues.values():
-            while not queue.empty():
-                task = queue.get_nowait()
-                self._planner.released(task.slots)
-                self._busy -= 1
-                queue.task_done()
+            self._release(queue)
+
+    def _release(self, queue: asyncio.Queue[Task]) -> None:
+        while not queue.empty():
+            task = queue.get_nowait()
+            self._planner.released(task.slots)
+            self._busy -= 1
+            queue.task_done()
 
     async def _visits_over(self) -> None:
         for queue in self._queues.values():

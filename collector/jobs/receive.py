@@ -171,7 +171,7 @@ class Receive:
     ) -> None:
         self._link = link
         self._intake = intake
-        self._inbox = inbox
+        self.inbox = inbox
         self._ledger = ledger
         self._told = told
         self._backoff = backoff or Backoff(first_s=0.2, ceiling_s=10)
@@ -211,7 +211,7 @@ class Receive:
 
     async def _store(self) -> None:
         while messages := await self._intake.take():
-            batch = self._inbox.batch(messages)
+            batch = self.inbox.batch(messages)
             receipt = await self._committed(batch)
             if receipt is None:
                 return  # stopped while the ledger refused: nothing is acknowledged, all of it comes again

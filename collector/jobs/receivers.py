@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import uuid
 from collections.abc import Callable, Iterable, Mapping
@@ -73,11 +74,41 @@ def receivers_for(
     return receivers
 
 
-def owed_slots(versions: Iterable[PlanVersion], zone: ZoneInfo, gives: plan.Gives) -> SlotsFor:
-    """Which slots a pushed value fills, by the plans as they are valid."""
-    plans = tuple(versions)
+class Receiving:
+    """The receivers of the present configuration, each in a task of its own; changes them without dropping others."""
+
+    def __init__(self, tasks: asyncio.TaskGroup, make: Callable[[Channel], Receive]) -> None:
+        self._tasks = tasks
+        self._make = make
+        self._running: dict[str, tuple[Channel, Receive, asyncio.Event, asyncio.Task[None]]] = {}
+
+    def change(self, channels: Iterable[Channel], registered: Iterable[Registered]) -> None:
+        """One for every channel that pushes: those that stay learn the registry, others end as at a drain or begin."""
+        wanted = {channel.name: channel for channel in channels if channel.protocol == PROTOCOL}
+        rows = tuple(registered)
+        for name, (channel, receiver, stop, _) in list(self._running.items()):
+            if wanted.get(name) == channel:
+                receiver.inbox.load(rows)
+            else:
+                stop.set()
+                del self._running[name]
+        for name in wanted.keys() - self._running.keys():
+            receiver, stop = self._make(wanted[name]), asyncio.Event()
+            receiver.inbox.load(rows)
+            running = self._tasks.create_task(receiver.run(stop))
+            self._running[name] = (wanted[name], receiver, stop, running)
+
+    def stop(self) -> list[asyncio.Task[None]]:
+        """Drain them all; the tasks to wait for."""
+        for _, _, stop, _ in self._running.values():
+            stop.set()
+        return [task for _, _, _, task in self._running.values()]
+
+
+def owed_slots(versions: Callable[[], Iterable[PlanVersion]], zone: ZoneInfo, gives: plan.Gives) -> SlotsFor:
+    """Which slots a pushed value fills, by the plans as they are valid when it comes."""
 
     def slots(one: Registered, quantity: str, basis: Basis, instant: datetime) -> Iterable[Slot]:
-        return plan.slots_for(plans, one, quantity, basis, instant, zone=zone, gives=gives)
+        return plan.slots_for(versions(), one, quantity, basis, instant, zone=zone, gives=gives)
 
     return slots

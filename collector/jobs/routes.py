@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from collector.acquisition.line import Line
 from collector.acquisition.links import Beside, make_link
@@ -19,11 +19,22 @@ def no_channel(channel: str) -> tuple[str, str]:
     return "no_channel", f"the configuration has no channel {channel!r}"
 
 
+def line_key(channel: Channel) -> str:
+    """What makes a line another one: its URL as it is written, baud rate and all, and what stands beside it."""
+    return f"{channel.medium} {channel.link.text} {channel.echo} {channel.identity!r} {channel.heartbeat!r}"
+
+
 def routes_for(
-    channels: Iterable[Channel], clock: Clock, ports: Ports, *, call_s: float = CONNECT_S
+    channels: Iterable[Channel],
+    clock: Clock,
+    ports: Ports,
+    *,
+    call_s: float = CONNECT_S,
+    keep: Mapping[str, Line] | None = None,
 ) -> dict[str, Route]:
     """A route for every channel that is polled; those that push (MQTT) have none.
 
+    `keep`: lines in use by `line_key`; one that is asked for again is taken as it is, with its quarantine.
     `ports`: where devices dial in; open as long as the routes are used. `call_s`: how long a poll waits for such a call.
     """
     lines: dict[str, Line] = {}
@@ -35,7 +46,8 @@ def routes_for(
         line = lines.get(channel.medium)
         if line is None:
             beside = Beside(channel.echo, channel.identity or b"", channel.heartbeat or b"")
-            line = lines[channel.medium] = Line(make_link(channel.link.text, beside, ports), clock)
+            line = (keep or {}).get(line_key(channel)) or Line(make_link(channel.link.text, beside, ports), clock)
+            lines[channel.medium] = line
         gap_s = dialect.gap_ms / 1000 if channel.gap is None else channel.gap.total_seconds()
         timing = Timing(
             timeout_s=channel.timeout.total_seconds(),

@@ -46,23 +46,29 @@ class Settle:
     """Judges every minute, hands over daily."""
 
     def __init__(self, settings: Settings, profiles: Mapping[str, Profile], ledger: Ledger, clock: Clock) -> None:
-        self._settings = settings
         self._ledger = ledger
         self._clock = clock
+        self.change(settings, profiles)
+
+    def change(self, settings: Settings, profiles: Mapping[str, Profile]) -> None:
+        """Rules and billing as they are from now on; the hour of hand-over counts from the next look, a minute away."""
+        self._settings = settings
         self._ruleset = ruleset_for(settings, profiles)
-        self._deliverer = deliverer_for(settings, profiles, ledger, clock)
+        self._deliverer = deliverer_for(settings, profiles, self._ledger, self._clock)
+        self._hand_over_at: datetime | None = None
+        self._hour_known = False
 
     async def run(self, stop: asyncio.Event) -> None:
         """Until `stop`; a portion or a delivery under way is finished first."""
-        hand_over_at = await self._first_hand_over(self._clock.now())
         while not stop.is_set():
             await self._judge()
-            if hand_over_at is not None and self._clock.now() >= hand_over_at:
+            if not self._hour_known:
+                self._hand_over_at = await self._first_hand_over(self._clock.now())
+                self._hour_known = True
+            if self._hand_over_at is not None and self._clock.now() >= self._hand_over_at:
                 done = await self._hand_over()
                 now = self._clock.now()
-                hand_over_at = self._next_hand_over(now) if done else now + TRY_AGAIN
-            elif hand_over_at is not None:  # a clock that was ahead has been put right
-                hand_over_at = min(hand_over_at, self._next_hand_over(self._clock.now()) or hand_over_at)
+                self._hand_over_at = self._next_hand_over(now) if done else now + TRY_AGAIN
             await sleep_until_or_set(self._clock, self._clock.now() + JUDGE_EVERY, stop)
 
     async def _judge(self) -> None:

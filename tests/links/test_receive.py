@@ -146,7 +146,7 @@ def test_poison_is_a_dead_letter_and_harms_no_other(poison: str) -> None:
 def test_a_stamp_at_the_end_of_the_calendar_stops_nobody(time: str, energy: str | None, basis: str) -> None:
     since = datetime(2026, 1, 1, tzinfo=UTC)
     plans = Plan("quarter", (ENERGY,), every_s=900), Plan("daily", (ENERGY,), basis=Basis.FREEZE, at_minute=5)
-    owed = owed_slots([PlanVersion(plan, since) for plan in plans], SHANGHAI, lambda *_: True)
+    owed = owed_slots(lambda: [PlanVersion(plan, since) for plan in plans], SHANGHAI, lambda *_: True)
     post = Inbox("broker", PROFILES, REGISTRY, zone=SHANGHAI, slots_for=owed)
     batch = post.batch([message(payload(energy, time=time, basis=basis)), message(payload("2"))])
     assert [(one.reason, one.detail[:4]) for one in batch.dead_letters] == [("bad_payload", "time")]
