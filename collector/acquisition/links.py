@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from collector.acquisition.echo_link import EchoLink
 from collector.acquisition.link import Link
 from collector.acquisition.listening import Ports
+from collector.acquisition.rfc2217_link import Rfc2217Link
 from collector.acquisition.serial_link import SerialLink
 from collector.acquisition.spared_link import SparedLink
 from collector.acquisition.tcp_link import TcpLink
@@ -41,6 +42,7 @@ _MAKERS: dict[str, Callable[[LinkUrl, Beside, Ports], Link]] = {
     "tcp": lambda url, _, __: SparedLink(TcpLink(url.host, url.port)),
     "serial": lambda url, _, __: SerialLink(url.path, url.line, name=url.text),
     "listen": _dial_in,
+    "rfc2217": lambda url, _, __: SparedLink(Rfc2217Link(url.host, url.port, url.line)),
 }
 
 

@@ -6,6 +6,7 @@ import pytest
 
 from collector.acquisition.echo_link import EchoLink
 from collector.acquisition.links import Beside, make_link
+from collector.acquisition.rfc2217_link import Rfc2217Link
 from collector.acquisition.serial_link import SerialLink
 from collector.acquisition.spared_link import SparedLink
 from collector.acquisition.tcp_link import TcpLink
@@ -18,6 +19,7 @@ from collector.errors import UsageError
         ("tcp://192.0.2.10:502", TcpLink, "tcp://192.0.2.10:502"),
         ("tcp://meter.example:8021/", TcpLink, "tcp://meter.example:8021"),
         ("tcp://[::1]:502", TcpLink, "tcp://[::1]:502"),
+        ("rfc2217://192.0.2.10:4001?baudrate=2400&parity=E", Rfc2217Link, "rfc2217://192.0.2.10:4001"),
         ("serial:///dev/ttyUSB0?baudrate=2400&parity=E", SerialLink, "serial:///dev/ttyUSB0?baudrate=2400&parity=E"),
         (
             "serial:///dev/serial/by-id/usb-FTDI-if00-port0",
@@ -46,7 +48,6 @@ def test_links_that_there_are(url: str, kind: type, name: str) -> None:
         ("serial://dev/ttyUSB0", "names no device"),
         ("serial:///dev/ttyUSB0?baud=2400", "no option 'baud'"),
         ("listen://0.0.0.0:9001", "known by its registration packet"),
-        ("rfc2217://192.0.2.10:4001", "rfc2217:// comes with a later version"),
         ("mqtt-tunnel://192.0.2.10:1883/to?back=from", "mqtt-tunnel:// comes with a later version"),
         ("mqtt://192.0.2.10:1883", "is a broker"),
     ],
