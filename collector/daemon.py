@@ -25,6 +25,7 @@ from collector.acquisition.schedule import ScheduledWaker, Waker
 from collector.clock import Clock, sleep_until_or_set
 from collector.errors import SettingsError
 from collector.jobs.collect import Collect, Collected, Route
+from collector.jobs.hour import Hour
 from collector.jobs.poll import Poll
 from collector.jobs.receive import PROTOCOL, Receive, filled
 from collector.jobs.receivers import Receiving, owed_slots, receivers_for
@@ -68,6 +69,7 @@ class Daemon:
         self._clock = clock
         self._make_waker = waker
         self._watch = watch
+        self._hour = Hour(clock.now())
         self._settle = Settle(settings, profiles, ledger, clock) if settle else None
         self._stop = asyncio.Event()
         self._pushed = 0
@@ -109,7 +111,7 @@ class Daemon:
             *(self._planner, self._collect, self._ledger, self._clock, waker, routes),
             listened=_listened(self._settings),
             drain_s=DRAIN_S,
-            watch=self._watch,
+            watch=self._seen,
         )
         self._say_stranded()
         meters, channels = len(self._planner.meters), len(self._settings.channels)
@@ -130,13 +132,15 @@ class Daemon:
             waker.close()
             for route in poll.routes.values():
                 await route.line.close()
-        log.info("drained")
+        log.info("ended; nothing is left half done")
 
     async def _follow(self, poll: Poll, receiving: Receiving) -> None:
         """Take what changes while we run: a configuration that was handed in, a registry that somebody imported."""
         while True:
             await sleep_until_or_set(self._clock, self._clock.now() + LOOK_EVERY, self._changed)
             self._changed.clear()
+            if says := self._hour.over(self._clock.now()):
+                log.info("%s", says)
             asked, self._asked = self._asked, None
             try:
                 if asked is not None:
@@ -213,7 +217,12 @@ class Daemon:
         ).values()
         return receiver
 
+    def _seen(self, collected: Collected) -> None:
+        self._hour.visited(collected.task.registered.meter.meter, values=len(collected.batch.readings))
+        self._watch(collected)
+
     def _received(self, batch: Batch, _: Receipt) -> None:
+        self._hour.pushed(len(batch.readings))
         self._planner.filled(filled(batch))
         # A meter that says it has no such value: the reason is its own.
         self._planner.failed((missing.slot for missing in batch.missing), self._clock.now())
@@ -229,7 +238,7 @@ def _listened(settings: Settings) -> frozenset[str]:
 async def _drained(working: Iterable[asyncio.Task[None]]) -> None:
     _, late = await asyncio.wait(working, timeout=DRAIN_S + 0.5)  # polling gives up its visits by itself
     for task in late:
-        log.warning("not drained within %g s, given up; what was not stored comes again", DRAIN_S)
+        log.warning("not ended within %g s, given up; what was not stored comes again", DRAIN_S)
         task.cancel()
 
 

@@ -180,6 +180,7 @@ def _rows(numbers: Numbers) -> str:
 def _summary(numbers: Numbers) -> None:
     """The night in lines that a person reads and a script can grep."""
     missing, rules = _in_brackets(numbers.missing), _in_brackets(numbers.rules)
+    read = say("(of {n} readings, those between the slots too)", n=numbers.readings)
     difference = say(
         "{difference} kWh between what was delivered and the true register, {compared} values of {healthy} healthy meters",
         difference=f"{numbers.difference.quantize(SHOWN):f}",
@@ -188,11 +189,14 @@ def _summary(numbers: Numbers) -> None:
     )
     show_pairs(
         (
-            (say("expected"), f"{numbers.expected}"),
+            (say("expected"), f"{numbers.expected}  " + say("(slots that the plans owed)")),
             (say("collected"), f"{numbers.collected}"),
             (say("missing"), f"{numbers.expected - numbers.collected}{missing}"),
             (say("suspect"), f"{numbers.qualities['suspect']}{rules}"),
-            (say("verified"), f"{numbers.qualities['verified']}"),
+            (
+                say("verified"),
+                f"{numbers.qualities['verified']}  {read}",
+            ),
             (say("delivered"), f"{_rows(numbers)}, {_deliveries(numbers)}"),
             (say("difference"), difference),
         )

@@ -23,6 +23,8 @@ from storage.office import office
 log = logging.getLogger(__name__)
 
 LOG_FORMAT = "%(asctime)s %(levelname)s %(message)s"
+LOG_TIME = "%Y-%m-%dT%H:%M:%S%z"
+"""With its offset: a server's zone is often not the utility's."""
 
 
 @click.command(
@@ -47,7 +49,9 @@ LOG_FORMAT = "%(asctime)s %(levelname)s %(message)s"
 def run(config: Path, role: str, verbose: bool) -> None:
     """Load, open, run."""
     settings = load_settings(config)
-    logging.basicConfig(stream=sys.stderr, level=logging.DEBUG if verbose else logging.INFO, format=LOG_FORMAT)
+    logging.basicConfig(
+        stream=sys.stderr, level=logging.DEBUG if verbose else logging.INFO, format=LOG_FORMAT, datefmt=LOG_TIME
+    )
     for chatty in ("apscheduler", "aiosqlite", "alembic", "asyncio"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
     with asyncio.Runner(loop_factory=new_loop) as runner:

@@ -217,10 +217,19 @@ class ReadNow:
 
     async def _one_line(self, collect: Collect, meters: Iterable[Registered], plans: Collection[Plan]) -> None:
         for one in meters:
+            profile = self._profiles.get(one.meter.profile)
+            if profile is None:
+                self._done.troubles.append(f"{one.meter.meter}: there is no profile {one.meter.profile!r} any more")
+                self._done.add(one.meter.meter, readings=0, missing=0)
+                continue
             now = self._clock.now()
             today = day_start(now.astimezone(self._settings.zone).date(), self._settings.zone)
-            task = on_demand(one, plans, self._profiles[one.meter.profile], today, now)
+            task = on_demand(one, plans, profile, today, now)
             if not task.slots:
+                self._done.troubles.append(
+                    f"{one.meter.meter}: its profile {profile.id} has nothing of what is asked for"
+                )
+                self._done.add(one.meter.meter, readings=0, missing=0)
                 continue
             collected = await collect.task(task)
             batch = collected.batch

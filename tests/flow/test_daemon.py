@@ -15,6 +15,7 @@ import time
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from importlib import resources
 from pathlib import Path
 
 import pytest
@@ -160,6 +161,33 @@ def test_a_meter_whose_channel_is_configured_no_more(tmp_path: Path) -> None:
     process = start("run", "-c", config)
     assert "'b'" in wait_for_line(process, "which the configuration does not have")
     assert terminate(process) < PATIENT_S
+
+
+def test_a_meter_that_can_give_nothing_of_it_is_said(tmp_path: Path) -> None:
+    channel = f'name = "a"\nlink = "tcp://127.0.0.1:{closed_port()}"\nprotocol = "modbus-tcp"'
+    config = installation(tmp_path, channel, meters="m1,eastron_sdm630,a,1\n")
+    config.write_text(config.read_text("utf-8").replace('every = "1s"', 'at = "00:05"\nbasis = "freeze"'), "utf-8")
+    ended = finish(start("read", "-c", config, "--meter", "m1"))
+    assert ended.status == 1
+    assert "m1: its profile eastron_sdm630 has nothing of what is asked for" in ended.err
+
+
+def test_a_meter_whose_site_profile_is_gone(tmp_path: Path) -> None:
+    channel = f'name = "a"\nlink = "tcp://127.0.0.1:{closed_port()}"\nprotocol = "modbus-tcp"'
+    config = installation(tmp_path, channel, meters="m1,eastron_sdm630,a,1\nm2,ours,a,2\n")
+    folder = tmp_path / "profiles.d"
+    folder.mkdir()
+    builtin = resources.files("protocols").joinpath("profiles", "eastron_sdm630.toml").read_text("utf-8")
+    own = folder / "ours.toml"
+    own.write_text(builtin.replace('id = "eastron_sdm630"', 'id = "ours"'), "utf-8")
+    config.write_text('[site]\nprofiles_d = "profiles.d"\n' + config.read_text("utf-8"), "utf-8")
+    assert finish(start("meters", "import", "-c", config, tmp_path / "meters.csv")).status == 0
+    own.unlink()
+    (tmp_path / "meters.csv").write_text("meter,profile,channel,address\nm1,eastron_sdm630,a,1\n", "utf-8")
+    ended = finish(start("read", "-c", config, "--meter", "m2"))
+    assert ended.status == 1
+    assert "there is no profile 'ours' any more" in ended.err
+    assert "bug" not in ended.err
 
 
 def test_a_serial_port_in_use_is_one_sentence(tmp_path: Path) -> None:
