@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -19,7 +19,7 @@ from collector.jobs.validate import validate
 from collector.vee.judge import Ruleset
 from simulators.truth import Truth
 from storage.days import data_day
-from storage.records import Basis, Judged, Quality, Reading, Slot
+from storage.records import Basis, Batch, Judged, Quality, Reading, Receipt, Slot
 from storage.values import MILLION
 from tests.flow.faults.street import PLAN, PROFILES, READ, SEED, SHANGHAI, LoopClock, Run
 from tests.links.driven_loop import run_driven
@@ -86,7 +86,7 @@ async def _examine(run: Run, *, collisions: bool) -> Found:
     found = Found(exchanges=sum(len(done.batch.attempts) for done in run.collected))
     stored = [one async for one in run.ledger.readings()]
     where = f"seed {SEED}: "
-    _nothing_lost(run, stored, where)
+    nothing_lost([(done.batch, done.receipt) for done in run.collected], stored)
     await _accounts(run, found, where)
     found.false = list(_false(run, stored))
     if collisions:
@@ -105,15 +105,26 @@ async def _examine(run: Run, *, collisions: bool) -> Found:
     return found
 
 
-def _nothing_lost(run: Run, stored: list[Judged], where: str) -> None:
+def nothing_lost(committed: Sequence[tuple[Batch, Receipt]], stored: Sequence[Judged]) -> None:
+    """I1 and I2, from what was receipted and what is there."""
+    where = f"seed {SEED}: "
     there = Counter(_key(one.reading) for one in stored)
-    receipted = [_key(reading) for done in run.collected for reading in done.batch.readings]
-    lost = set(receipted) - set(there)
+    lost = {_key(reading) for batch, _ in committed for reading in batch.readings} - set(there)
     assert not lost, f"{where}I1: {len(lost)} receipted readings are not there, the first {min(lost)}"
     double = [key for key, count in there.items() if count > 1]
     assert not double, f"{where}I2: {len(double)} readings are there more than once, the first {min(double)}"
-    receipts = sum(done.receipt.stored for done in run.collected)
+    receipts = sum(receipt.stored for _, receipt in committed)
     assert len(stored) == receipts, f"{where}I2: {len(stored)} readings are there, {receipts} were receipted as new"
+
+
+def all_pushed(truth: Truth, stored: Sequence[Judged]) -> None:
+    """I1 and I3 for meters that push: what they showed is there with its own stamp and value, and nothing else is."""
+    where = f"seed {SEED}: "
+    there = {_key(one.reading): Decimal(one.reading.value) / MILLION for one in stored}
+    lost = set(truth.shown) - set(there)
+    assert not lost, f"{where}I1: {len(lost)} pushed values are not there, the first {min(lost)}"
+    false = [key for key, value in there.items() if truth.shown.get(key) is None or Decimal(truth.shown[key]) != value]
+    assert not false, f"{where}I3: {len(false)} false values, the first {min(false)}"
 
 
 async def _accounts(run: Run, found: Found, where: str) -> None:
