@@ -32,6 +32,11 @@ DEAF_S = 25.0
 system in as much time; a serial server whose session hangs, or a box between that takes our bytes, is told by nobody.
 """
 
+OVERSLEEP = 1.0
+"""In time-outs: an answer that is read so much after its time-out was lying there while this process stood still (stopped, or
+its machine paused). Its value is an old one and would be stamped with the present.
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class Errand:
@@ -63,6 +68,7 @@ class _Talk:
     received: bytearray = field(default_factory=bytearray)
     count: int = 0
     drained: int = 0
+    overslept: bool = False
 
     def take(self, data: bytes, now: float) -> None:
         self.heard_at = now
@@ -87,9 +93,19 @@ def _trouble(error: ProtocolError) -> _Trouble:
 
 
 class Line:
-    """One medium and the sessions on it. `guard` decides when it is safe to send; `deaf_s`, when silence is the connection's."""
+    """One medium and the sessions on it. `guard` decides when it is safe to send; `deaf_s`, when silence is the connection's;
+    `oversleep`, when an answer is too old.
+    """
 
-    def __init__(self, link: Link, clock: Clock, *, guard: Guard | None = None, deaf_s: float = DEAF_S) -> None:
+    def __init__(
+        self,
+        link: Link,
+        clock: Clock,
+        *,
+        guard: Guard | None = None,
+        deaf_s: float = DEAF_S,
+        oversleep: float = OVERSLEEP,
+    ) -> None:
         self.link = link
         self._clock = clock
         self._guard: Guard = Quarantine() if guard is None else guard
@@ -98,6 +114,7 @@ class Line:
         self._torn = False
         """The connection may hold half an exchange and must not be used again."""
         self._deaf_s = deaf_s
+        self._oversleep = oversleep
         self._unheard_since: float | None = None
         """When the first question went out after the last byte came in."""
 
@@ -184,6 +201,9 @@ class Line:
             data = await self.link.read(until) if loop.time() < deadline else b""
             if data:
                 talk.take(data, loop.time())
+                if talk.heard_at > deadline + self._oversleep * timing.timeout_s:
+                    talk.overslept = True
+                    return None
                 session.receive(data)
                 fresh = True
             elif fresh:
@@ -236,7 +256,13 @@ class Line:
 
 
 def _silence(talk: _Talk, timing: Timing) -> _Trouble:
-    """Nothing came, or the beginning of a frame that its session did not call wrong."""
+    """Nothing came in time, or the beginning of a frame that its session did not call wrong."""
+    if talk.overslept:
+        slept_s = talk.heard_at - (talk.sent_at or talk.begun)
+        detail = (
+            f"the program stood still: what came was read {slept_s:.0f} s after the question, too old to be the value"
+        )
+        return _Trouble("no_answer", Owner.OURS, detail)
     if not talk.received:
         return _Trouble("no_answer", rule("no_answer").owner, f"no answer within {timing.timeout_s:g} s")
     return _trouble(WrongLength("an answer began and did not end", data=bytes(talk.received)))

@@ -56,6 +56,10 @@ class DrivenLoop(asyncio.SelectorEventLoop):
     def time(self) -> float:
         return self._jumping.now
 
+    def freeze(self, seconds: float) -> None:
+        """Time passes and nobody is run, as when the process is stopped."""
+        self._jumping.now += seconds
+
 
 def run_driven(main: Coroutine[Any, Any, T]) -> T:
     """Run to the end on a fresh driven loop."""

@@ -16,7 +16,7 @@ from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from zoneinfo import ZoneInfo
 
-from collector.acquisition.line import DEAF_S, Line
+from collector.acquisition.line import DEAF_S, OVERSLEEP, Line
 from collector.acquisition.link import Link
 from collector.acquisition.plan import gives_by
 from collector.acquisition.planner import Planner
@@ -108,6 +108,7 @@ class Lane:
     around: Callable[[Link], Link] | None = None
     """What stands before the wire: a link that swallows an echo."""
     deaf_s: float = DEAF_S
+    oversleep: float = OVERSLEEP
     line: type[Line] = Line
 
 
@@ -210,6 +211,7 @@ def _route(lane: Lane, run: Run, clock: LoopClock, dice: random.Random) -> Route
         clock,
         guard=lane.guard() if lane.guard is not None else None,
         deaf_s=lane.deaf_s,
+        oversleep=lane.oversleep,
     )
     return Route(lane.name, line, lane.dialect or lane.wire.dialect, lane.timing)
 
