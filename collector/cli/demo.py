@@ -189,13 +189,13 @@ def _summary(numbers: Numbers) -> None:
     )
     show_pairs(
         (
-            (say("expected"), f"{numbers.expected}  " + say("(slots that the plans owed)")),
+            (say("expected"), f"{numbers.expected} " + say("(slots that the plans owed)")),
             (say("collected"), f"{numbers.collected}"),
             (say("missing"), f"{numbers.expected - numbers.collected}{missing}"),
             (say("suspect"), f"{numbers.qualities['suspect']}{rules}"),
             (
                 say("verified"),
-                f"{numbers.qualities['verified']}  {read}",
+                f"{numbers.qualities['verified']} {read}",
             ),
             (say("delivered"), f"{_rows(numbers)}, {_deliveries(numbers)}"),
             (say("difference"), difference),
