@@ -141,6 +141,27 @@ class Line:
                 self._doubt(talk, timing)
             return self._ended(talk, errand, answer)
 
+    async def overhear(self, for_s: float, timing: Timing) -> bytes:
+        """What comes behind an answer though nobody was asked again: who else answered to a wildcard.
+
+        Listens for `for_s`, and to the end of what is being said then, at most for another time-out.
+        """
+        loop = asyncio.get_running_loop()
+        heard = bytearray()
+        async with self._lock:
+            until = last = loop.time() + for_s
+            end = until + timing.timeout_s
+            try:
+                while len(heard) < MOST_BYTES and (data := await self.link.read(until)):
+                    heard += data
+                    last = loop.time()
+                    until = min(max(until, last + timing.gap_s), end)
+            except LinkError:  # the next exchange meets it, and says so
+                return bytes(heard)
+            if heard:
+                self._guard.answered(last, timing)
+        return bytes(heard)
+
     async def close(self) -> None:
         """Let go of the medium once the exchange under way has ended."""
         async with self._lock:

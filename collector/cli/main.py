@@ -38,6 +38,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
             "Read one device with no configuration: all that a profile has, or without one what is usual in the protocol"
         ),
     ),
+    "scan": ("collector.cli.scan:scan", mark("Find the devices on a line")),
     "meters": ("collector.cli.meters:meters", mark("The registry: which meter is where")),
     "readings": ("collector.cli.readings:readings", mark("What was read")),
     "validate": (

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import zoneinfo
 from collections.abc import Iterator
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -14,14 +14,12 @@ import click
 from collector.acquisition.timing import Timing
 from collector.cli import shapes
 from collector.cli.command import Command, Option, json_option
+from collector.cli.device import dialect_for, seconds
 from collector.cli.failures import FAILED
 from collector.cli.tables import local_text, quantity_name, show_table
 from collector.clock import SystemClock
 from collector.errors import UsageError
 from collector.jobs.probe import IDENTIFIES, Probe, Probed, Said
-from collector.settings.durations import parse_duration
-from collector.settings.link_url import parse_link
-from collector.settings.protocol_names import WAYS
 from collector.settings.spelling import did_you_mean
 from collector.words import mark, say
 from protocols.catalogue import describe
@@ -81,11 +79,11 @@ def probe(
     as_json: bool,
 ) -> None:
     """Ask, and print what was said."""
-    dialect = _dialect(url, protocol)
+    dialect = dialect_for(url, protocol)
     chosen = _profile(profile, dialect) if profile else None
     if chosen is None and not dialect.usual(address) and protocol not in IDENTIFIES:
         raise UsageError(_name_a_profile(dialect))
-    timing = Timing(timeout_s=_timeout(timeout).total_seconds(), retries=retries, gap_s=dialect.gap_ms / 1000)
+    timing = Timing(timeout_s=seconds("--timeout", timeout), retries=retries, gap_s=dialect.gap_ms / 1000)
     asked = Probe(url, dialect, address, timing, SystemClock(), _zone(zone))
     probed = asyncio.run(asked.with_profile(chosen) if chosen else asked.without_profile())
     if frames:
@@ -96,19 +94,6 @@ def probe(
     elif not probed.nothing:
         _show(probed, asked.zone)
     _complain(probed, dialect, with_profile=chosen is not None)
-
-
-def _dialect(url: str, protocol: str) -> Dialect:
-    if protocol not in DIALECTS:
-        says = say('"{protocol}" is no protocol that can be asked', protocol=protocol)
-        raise UsageError(f"{says}{did_you_mean(protocol, DIALECTS)}: {', '.join(DIALECTS)}")
-    try:
-        scheme = parse_link(url).scheme
-    except ValueError as error:
-        raise UsageError(str(error)) from error
-    if scheme not in WAYS[protocol].schemes:
-        raise UsageError(say("{protocol} cannot go over {scheme}://", protocol=protocol, scheme=scheme))
-    return DIALECTS[protocol]
 
 
 def _profile(name: str, dialect: Dialect) -> Profile:
@@ -131,16 +116,6 @@ def _name_a_profile(dialect: Dialect) -> str:
     return say(
         "{protocol} has no usual quantities: name a --profile: {fitting}", protocol=dialect.name, fitting=fitting
     )
-
-
-def _timeout(text: str) -> timedelta:
-    try:
-        found = parse_duration(text)
-    except ValueError as error:
-        raise UsageError(f"--timeout: {error}") from error
-    if not timedelta(milliseconds=10) <= found <= timedelta(minutes=5):
-        raise UsageError(f"--timeout: {text}: 10ms – 5m")
-    return found
 
 
 def _zone(name: str) -> ZoneInfo:
