@@ -8,7 +8,7 @@ import click
 
 from collector.acquisition.links import Beside, make_link
 from collector.cli.command import Command, config_option
-from collector.cli.coverage import gaps
+from collector.cli.coverage import gaps, sentence
 from collector.clock import SystemClock
 from collector.errors import SettingsError, UsageError
 from collector.jobs.prove import prove
@@ -91,15 +91,4 @@ def _check_registry(settings: Settings, profiles: dict[str, Profile]) -> None:
     parts = say_n("{n} meter", "{n} meters", len(registry.rows))
     click.echo(say("{file}: good: {parts}", file=file, parts=parts))
     for gap in gaps(settings.plan_records, registry.rows, profiles):
-        listed = ", ".join(f"{profile} {count}" for profile, count in gap.cannot.items())
-        click.echo(
-            say(
-                "plan {plan}: {n} of {asked} meters cannot give {quantity} ({basis}): {profiles}",
-                plan=gap.plan,
-                n=sum(gap.cannot.values()),
-                asked=gap.asked,
-                quantity=gap.quantity,
-                basis=gap.basis,
-                profiles=listed,
-            )
-        )
+        click.echo(sentence(gap))

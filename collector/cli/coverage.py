@@ -6,7 +6,8 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from collector.acquisition.plan import takes
+from collector.acquisition.plan import gives_by, takes
+from collector.words import say
 from protocols.profile import Profile
 from storage.records import Plan
 from storage.registry import Registered
@@ -26,9 +27,23 @@ class Gap:
 def gaps(plans: Iterable[Plan], rows: Iterable[Registered], profiles: Mapping[str, Profile]) -> Iterator[Gap]:
     """What plans ask and meters cannot give, plan by plan."""
     registered = tuple(rows)
+    gives = gives_by(profiles)  # a profile that has gone since the registry was imported gives nothing
     for plan in plans:
         asked = Counter(row.meter.profile for row in registered if takes(plan, row))
         for quantity in plan.read:
-            cannot = {name: n for name, n in asked.items() if not profiles[name].gives(quantity, plan.basis)}
+            cannot = {name: n for name, n in asked.items() if not gives(name, quantity, plan.basis)}
             if cannot:
                 yield Gap(plan.name, quantity, plan.basis, asked.total(), cannot)
+
+
+def sentence(gap: Gap) -> str:
+    """For people, with the profiles that lack it."""
+    return say(
+        "plan {plan}: {n} of {asked} meters cannot give {quantity} ({basis}): {profiles}",
+        plan=gap.plan,
+        n=sum(gap.cannot.values()),
+        asked=gap.asked,
+        quantity=gap.quantity,
+        basis=gap.basis,
+        profiles=", ".join(f"{profile} {count}" for profile, count in gap.cannot.items()),
+    )

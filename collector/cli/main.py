@@ -39,6 +39,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
         ),
     ),
     "scan": ("collector.cli.scan:scan", mark("Find the devices on a line")),
+    "plans": ("collector.cli.plans:plans", mark("Timetables: what is read, from whom, when")),
     "meters": ("collector.cli.meters:meters", mark("The registry: which meter is where")),
     "readings": ("collector.cli.readings:readings", mark("What was read")),
     "validate": (
