@@ -51,8 +51,9 @@ __all__ = [
     "serve_scenario",
 ]
 
-SPAN = timedelta(hours=12)
-"""What `demo --once` lives through: from the evening over midnight, when the meters freeze their registers, to the morning."""
+SPAN = timedelta(hours=12, minutes=15)
+"""What `demo --once` lives through: from the evening over midnight, when the meters freeze their registers, to the morning.
+The last quarter of an hour is for a meter that is left alone to be tried once more."""
 STEP = timedelta(minutes=15)
 """The longest that civil time moves at once: how often meters that push do so."""
 POLL_EVERY = timedelta(hours=1)

@@ -15,11 +15,20 @@ OK = "ok"
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """`again`: another try at once may bring it. `leave`: after the last try this meter is asked no more in this visit."""
+    """`again`: another try at once may bring it. `leave`: after the last try this meter is asked no more in this visit.
+
+    `alive`: it is the meter itself that says so.
+    """
 
     owner: Owner
     again: bool = False
     leave: bool = False
+    alive: bool = False
+
+    @property
+    def in_vain(self) -> bool:
+        """Nothing that this meter said could be used; a dead medium is not its fault, and a refusal is an answer."""
+        return self.again and not self.alive and self.owner in (Owner.LINE, Owner.METER)
 
 
 OUTCOMES: dict[str, Rule] = {
@@ -54,8 +63,8 @@ OUTCOMES: dict[str, Rule] = {
     # the meter says no: asking again is rude, and may lock it
     "refused": Rule(Owner.METER),
     # … but a gateway that says "busy" or "my meter is silent" reports what a try of our own would have seen
-    "exception_5": Rule(Owner.METER, again=True),
-    "exception_6": Rule(Owner.METER, again=True),
+    "exception_5": Rule(Owner.METER, again=True, alive=True),
+    "exception_6": Rule(Owner.METER, again=True, alive=True),
     "gateway_path_unavailable": Rule(Owner.TERMINAL, leave=True),
     "gateway_no_answer": Rule(Owner.LINE, again=True, leave=True),
     # what we were told about the meter is wrong

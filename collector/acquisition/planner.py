@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
+from collector.acquisition.breaker import Breakers
 from collector.acquisition.plan import Gives, Owed, owed, timetable
 from storage.records import PlanVersion, Slot
 from storage.registry import Registered
@@ -59,6 +60,8 @@ class Planner:
     zone: ZoneInfo
     gives: Gives
     polled: frozenset[str]
+    breakers: Breakers = field(default_factory=Breakers)
+    """Meters that are left alone for a while, whatever is owed of them."""
     _versions: tuple[PlanVersion, ...] = ()
     _registered: Mapping[str, Registered] = field(default_factory=dict)
     _open: dict[Slot, _Open] = field(default_factory=dict)
@@ -95,12 +98,17 @@ class Planner:
         self._rested(now)
         self._generate(now)
         by_meter: dict[str, list[Slot]] = {}
-        for slot in self._ready:
+        ready, self._ready = self._ready, {}
+        for slot in ready:
             state = self._open.get(slot)
-            if state is not None and state.owed.closes > now and self._is_polled(slot):
+            if state is None or state.owed.closes <= now or not self._is_polled(slot):
+                continue
+            resting = self.breakers.rests_until(slot.meter)
+            if resting is not None and resting > now:
+                self._rest(slot, state, resting)
+            else:
                 state.in_hand = True
                 by_meter.setdefault(slot.meter, []).append(slot)
-        self._ready.clear()
         return [Task(self._registered[meter], tuple(sorted(slots))) for meter, slots in by_meter.items()]
 
     def filled(self, slots: Iterable[Slot]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from datetime import datetime
@@ -46,6 +47,7 @@ PACE_S = 1.0
 )
 def demo(once: bool, keep: Path | None) -> None:
     """Run it."""
+    logging.getLogger().addHandler(logging.NullHandler())  # the board and the summary say what there is to say
     with asyncio.Runner(loop_factory=new_loop) as runner:
         ended = runner.run(until_told(_once(keep) if once else _live(keep)))
     if once and not ended:

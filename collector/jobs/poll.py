@@ -13,6 +13,7 @@ from collections.abc import Callable, Container, Iterable, Mapping
 from contextlib import suppress
 from datetime import datetime
 
+from collector.acquisition.breaker import FAILURES, Trouble
 from collector.acquisition.line import Line
 from collector.acquisition.outcome import rule
 from collector.acquisition.planner import Planner, Task
@@ -150,6 +151,11 @@ class Poll:
                 reason, detail = "no_message", "no message came for it"
             elif one is not None and one.meter.channel not in self.routes:
                 reason, detail = no_channel(one.meter.channel)
+            elif trouble := self._planner.breakers.trouble(slot.meter):
+                reason, detail = (
+                    trouble.reason,
+                    f"left alone after {FAILURES} visits in vain; the last: {trouble.detail}",
+                )
             day = data_day(slot.at, slot.basis, self._planner.zone)
             yield Missing(slot, day, reason, rule(reason).owner, detail, attempts=0, since=slot.at)
 
@@ -180,7 +186,21 @@ class Poll:
         if failed := [slot for slot in task.slots if slot not in done]:
             self._planner.failed(failed, self._clock.now())
             self._failures = True
+        self._note_breaker(collected)
         self._watch(collected)
+
+    def _note_breaker(self, collected: Collected) -> None:
+        meter, breakers, now = collected.task.registered.meter.meter, self._planner.breakers, self._clock.now()
+        if collected.batch.readings:
+            if (since := breakers.answered(meter)) is not None:
+                log.info("%s answers again, after it had failed since %s", meter, since.isoformat(timespec="seconds"))
+            return
+        in_vain = [missing for missing in collected.batch.missing if rule(missing.reason).in_vain]
+        if in_vain and len(in_vain) == len(collected.batch.missing):
+            last = in_vain[-1]
+            if breakers.failed(meter, Trouble(last.reason, last.owner, last.detail), now):
+                told = "%s: %d visits in a row brought nothing, left alone but for a try now and then: %s: %s"
+                log.warning(told, meter, FAILURES, last.reason, last.detail)
 
     async def _append(self, batch: Batch) -> None:
         while True:
