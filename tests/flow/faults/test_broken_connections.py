@@ -127,7 +127,7 @@ def test_an_end_in_mid_frame_leaves_nothing_behind(wire: Wire, end: End, tell: T
     outcomes = run.outcomes()
     assert set(outcomes) == {"ok", "connection_lost"}
     assert outcomes["connection_lost"] == cut  # each costs one exchange, and no other
-    assert found.collected > 0.9 * found.expected
+    assert found.collected > 0.85 * found.expected
     tell("F32", f"{wire}, {end} in mid-frame: {cut} times, {found}")
 
 

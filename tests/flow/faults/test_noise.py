@@ -132,7 +132,7 @@ def test_with_gaps_longer_than_a_frame_allows_it_ends_clean(wire: Wire, tell: Te
     run = disturbed(wire, Slice(2 * TIMING.gap_s, share=SHARE))
     found = examine(run)
     assert polls_to_resync(run) <= 1
-    assert found.collected > 0.9 * found.expected
+    assert found.collected > 0.85 * found.expected
     tell("F28", f"{wire}, byte by byte, 60 ms: {dict(run.outcomes())}, {found}")
 
 

@@ -54,7 +54,7 @@ def test_a_thousand_lies_and_none_is_stored(wire: Wire, row: str, tell: Tell) ->
     outcomes = run.outcomes()
     assert set(outcomes) <= {"ok", *NAMES[row]}
     assert outcomes.total() - outcomes["ok"] == lied  # each lie costs one exchange, and no other
-    assert found.collected > 0.9 * found.expected
+    assert found.collected > 0.85 * found.expected
     tell(row, f"{wire}: {lied} lies, {found}")
 
 
