@@ -21,7 +21,7 @@ from storage.memory import MemoryLedger
 from storage.records import Reading
 from storage.values import to_text
 from tests.flow.commands import finish, start
-from tests.flow.test_daemon import closed_port, installation
+from tests.flow.daemons import closed_port, installation
 
 PROFILES = builtin_profiles()
 

@@ -22,7 +22,7 @@ from protocols.profile import builtin_profiles
 from simulators.fleet import Fleet, load_scenario
 from storage.memory import MemoryLedger
 from tests.flow.commands import start
-from tests.flow.test_daemon import PATIENT_S, closed_port, installation, terminate, wait_for_line
+from tests.flow.daemons import PATIENT_S, closed_port, installation, terminate, wait_for_line
 
 PROFILES = builtin_profiles()
 MINUTES = timedelta(minutes=1)
