@@ -179,6 +179,7 @@ class Daemon:
         await self._load(routes)
         self._collect.change(routes, self._profiles)
         poll.reroute(routes, _listened(settings))
+        await self._ports.open()
         self._say_stranded()
         if anew:
             receiving.stop()

@@ -82,6 +82,11 @@ class DialInLink:
         if self._bell is not None:
             self._bell.ring()
 
+    def retire(self) -> None:
+        """Another link has taken its place."""
+        if self._caller is not None:
+            self._caller.abort("its channel was changed")
+
     def _connected(self) -> bool:
         return self._caller is not None and not self._caller.lost
 

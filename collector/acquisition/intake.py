@@ -59,6 +59,21 @@ class PushSource(Protocol):
         """Read again."""
 
 
+class Taker(Protocol):
+    """Who takes messages off a connection as they are read."""
+
+    @property
+    def window(self) -> int:
+        """How many the broker may send before the first is acknowledged."""
+
+    @property
+    def paused(self) -> bool:
+        """Whether the connection was told to stop reading, for longer than keeps it alive."""
+
+    def offer(self, message: Pushed) -> None:
+        """A message was read off the socket; called in the loop's thread."""
+
+
 class Intake:
     """Between one source and one who stores."""
 
@@ -90,6 +105,11 @@ class Intake:
     def unacknowledged(self) -> int:
         """Messages in memory that the sender still keeps too."""
         return len(self._waiting) + len(self._in_hand)
+
+    @property
+    def window(self) -> int:
+        """A little less than what is in memory at most: a broker that keeps to it never makes us stop reading."""
+        return max(1, self.limit - self.batch - 1)
 
     @property
     def paused(self) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from collector.acquisition.echo_link import EchoLink
 from collector.acquisition.link import Link
@@ -12,6 +12,8 @@ from collector.acquisition.rfc2217_link import Rfc2217Link
 from collector.acquisition.serial_link import SerialLink
 from collector.acquisition.spared_link import SparedLink
 from collector.acquisition.tcp_link import TcpLink
+from collector.acquisition.tunnel_link import TunnelEnds, TunnelLink
+from collector.clock import SystemClock
 from collector.errors import UsageError
 from collector.settings.link_url import LinkUrl, parse_link
 
@@ -21,12 +23,14 @@ class Beside:
     """What a channel says of its link beside the URL.
 
     `echo`: the line hands back what is sent on it (two-wire RS-485), and that is swallowed. `identity`, `heartbeat`: how a
-    device that dials in is known, and what it says in between.
+    device that dials in is known, and what it says in between. `username`, `password`: ours at a broker.
     """
 
     echo: bool = False
     identity: bytes = b""
     heartbeat: bytes = b""
+    username: str | None = None
+    password: str | None = field(default=None, repr=False)
 
 
 def _dial_in(url: LinkUrl, beside: Beside, ports: Ports) -> Link:
@@ -38,10 +42,16 @@ def _dial_in(url: LinkUrl, beside: Beside, ports: Ports) -> Link:
     return ports.link(url.host, url.port, beside.identity, beside.heartbeat)
 
 
+def _tunnel(url: LinkUrl, beside: Beside) -> Link:
+    there = TunnelEnds(url.host, url.port, url.path, url.back)
+    return TunnelLink(there, SystemClock(), username=beside.username, password=beside.password)
+
+
 _MAKERS: dict[str, Callable[[LinkUrl, Beside, Ports], Link]] = {
     "tcp": lambda url, _, __: SparedLink(TcpLink(url.host, url.port)),
     "serial": lambda url, _, __: SerialLink(url.path, url.line, name=url.text),
     "listen": _dial_in,
+    "mqtt-tunnel": lambda url, beside, _: SparedLink(_tunnel(url, beside)),
     "rfc2217": lambda url, _, __: SparedLink(Rfc2217Link(url.host, url.port, url.line)),
 }
 
@@ -49,7 +59,7 @@ _MAKERS: dict[str, Callable[[LinkUrl, Beside, Ports], Link]] = {
 def make_link(text: str, beside: Beside = Beside(), ports: Ports | None = None) -> Link:
     """A link that is not yet open. `ports`: the listening ports that it shares; the caller opens and closes them.
 
-    :raises UsageError: for what is no link, and for a kind that meters cannot be read over (yet).
+    :raises UsageError: for what is no link, and for a kind that meters cannot be read over.
     """
     try:
         url = parse_link(text)
@@ -58,8 +68,6 @@ def make_link(text: str, beside: Beside = Beside(), ports: Ports | None = None) 
     maker = _MAKERS.get(url.scheme)
     if maker is None:
         kinds = " and ".join(f"{scheme}://" for scheme in _MAKERS)
-        if url.scheme == "mqtt":
-            raise UsageError(f"{text!r} is a broker: meters push to it and are not asked; {kinds} can be read from")
-        raise UsageError(f"{text!r}: {url.scheme}:// comes with a later version; now {kinds} can be read from")
+        raise UsageError(f"{text!r} is a broker: meters push to it and are not asked; {kinds} can be read from")
     link = maker(url, beside, Ports() if ports is None else ports)
     return EchoLink(link) if beside.echo else link

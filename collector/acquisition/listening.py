@@ -64,7 +64,9 @@ class ListeningPort:
         return tuple(one.getsockname()[1] for one in self._server.sockets) if self._server is not None else ()
 
     def expect(self, identity: bytes, heartbeat: bytes = b"") -> DialInLink:
-        """The link of a device that will dial in."""
+        """The link of a device that will dial in. One that was expected before, with other settings, has to call again."""
+        if (former := self._links.get(identity)) is not None:
+            former.retire()
         link = self._links[identity] = DialInLink(self.name, identity, heartbeat, listen=self.open)
         if heartbeat:
             self._heartbeats[heartbeat] = None
@@ -174,14 +176,20 @@ class Ports:
         return self._ports.setdefault((host, port), ListeningPort(host, port)).expect(identity, heartbeat)
 
     async def __aenter__(self) -> Self:
+        await self.open()
+        return self
+
+    async def open(self) -> None:
+        """Take calls at every port; one that cannot be opened is said."""
         for port in self._ports.values():
+            if port.bound:
+                continue
             try:
                 await port.open()
             except LinkError as error:
                 log.warning("%s; each poll tries it again", error.detail)
             else:
                 log.info("%s: waiting for calls", port.name)
-        return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

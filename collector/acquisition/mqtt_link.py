@@ -19,7 +19,7 @@ import contextlib
 import logging
 import ssl
 import struct
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -31,7 +31,7 @@ from paho.mqtt.reasoncodes import ReasonCode
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from collector.acquisition.backoff import Backoff
-from collector.acquisition.intake import Intake, Pushed, Ticket
+from collector.acquisition.intake import Intake, Pushed, Taker, Ticket
 from collector.clock import Clock
 from collector.errors import LinkError
 from storage.records import Owner
@@ -82,6 +82,8 @@ class Broker:
     version: Literal["5", "3.1.1"] = "5"
     kept: bool = True
     """Whether the broker keeps the session, and what it could not deliver, when we are gone."""
+    qos: Literal[0, 1] = 1
+    """Of what we subscribe to."""
 
     @property
     def name(self) -> str:
@@ -114,7 +116,7 @@ def _has(thing: object, dotted: str) -> bool:
 class Connection:
     """One connection from CONNECT to its end. The session in the broker is longer than that."""
 
-    def __init__(self, broker: Broker, intake: Intake, clock: Clock, number: int, *, manual_ack: bool) -> None:
+    def __init__(self, broker: Broker, intake: Taker, clock: Clock, number: int, *, manual_ack: bool) -> None:
         self.number = number
         self._intake = intake
         self._clock = clock
@@ -171,9 +173,9 @@ class Connection:
 
     async def subscribe(self, broker: Broker) -> None:
         """:raises LinkError: if a topic is refused or the connection ends before the answer."""
-        wanted: Any = [(topic, 1) for topic in broker.topics]
+        wanted: Any = [(topic, broker.qos) for topic in broker.topics]
         if broker.version == "5":
-            options = SubscribeOptions(qos=1, retainHandling=RETAINED_WITH_NEW_SUBSCRIPTIONS)
+            options = SubscribeOptions(qos=broker.qos, retainHandling=RETAINED_WITH_NEW_SUBSCRIPTIONS)
             wanted = [(topic, options) for topic in broker.topics]
         # The answer may stand behind a whole window of messages and we may be told to stop reading before it; if the
         # broker is silent instead, the keepalive ends the connection.
@@ -191,6 +193,18 @@ class Connection:
         for topic, code in zip(broker.topics, granted, strict=True):
             if isinstance(code, ReasonCode) and code.is_failure:
                 raise LinkError("refused", Owner.OURS, f"{broker.name} refuses the topic {topic!r}: {code}")
+
+    async def publish(self, topic: str, payload: bytes) -> None:
+        """Once, and unconfirmed (QoS 0). :raises LinkError: `connection_lost`."""
+        try:
+            await self._client.publish(topic, payload, qos=0)
+        except aiomqtt.MqttError as error:
+            raise LinkError("connection_lost", Owner.UPLINK, f"connection lost: {_shown(error)}") from None
+
+    def when_ended(self, tell: Callable[[], None]) -> None:
+        """Be told of the end, once; `ended` then says why."""
+        for end in (self._broken, self._client._disconnected):  # noqa: SLF001 - see the head of the file
+            end.add_done_callback(lambda _: tell())
 
     async def ended(self) -> str:
         """Wait for the end of the connection; why it ended."""
@@ -260,13 +274,13 @@ class Connection:
                 future.exception()  # whoever waits for the end has been told; nobody may be left to
 
 
-def _connect_properties(intake: Intake, *, kept: bool) -> Properties:
+def _connect_properties(intake: Taker, *, kept: bool) -> Properties:
     properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]  # paho types only half of itself
     properties.SessionExpiryInterval = SESSION_EXPIRY_S if kept else 0
     properties.MaximumPacketSize = LARGEST_PACKET
-    # A broker that keeps to it never makes us stop reading, so its pings are heard however long the ledger is busy.
-    # Mosquitto 2.0.11 keeps to it only until the first acknowledgement (measured), hence the intake's own limit.
-    properties.ReceiveMaximum = max(1, intake.limit - intake.batch - 1)
+    # So its pings are heard however long the ledger is busy. Mosquitto 2.0.11 keeps to it only until the first
+    # acknowledgement (measured), hence the intake's own limit.
+    properties.ReceiveMaximum = intake.window
     return properties
 
 

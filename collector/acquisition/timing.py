@@ -12,6 +12,9 @@ and a meter on DL/T 645 does not answer before 20 ms itself."""
 CONNECT_S = 5.0
 """For a connection; also for the next call of a device that has just hung up."""
 
+CARRIED_GAP_S = 0.2
+"""The least gap where a modem or a broker carries the bytes: they keep no silence, and may cut a frame in two and wait."""
+
 
 @dataclass(frozen=True, slots=True)
 class Timing:

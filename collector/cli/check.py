@@ -6,17 +6,15 @@ from pathlib import Path
 
 import click
 
-from collector.acquisition.links import Beside, make_link
 from collector.cli.command import Command, config_option
 from collector.cli.coverage import gaps, sentence
 from collector.clock import SystemClock
-from collector.errors import SettingsError, UsageError
+from collector.errors import SettingsError
 from collector.jobs.prove import prove
 from collector.settings.loading import load_profiles, load_settings
 from collector.settings.registry_rows import read_registry
 from collector.settings.schema import Settings
 from collector.words import mark, say, say_n
-from protocols.dialects import DIALECTS
 from protocols.profile import Profile, load_profile
 from protocols.tomlfile import read_toml
 
@@ -34,7 +32,6 @@ def check(config: Path) -> None:
     """Check and say what there is."""
     settings = load_settings(config)
     profiles = load_profiles(settings)
-    _check_links(config, settings)
     parts = (
         say_n("{n} channel", "{n} channels", len(settings.channels)),
         say_n("{n} plan", "{n} plans", len(settings.plans)),
@@ -43,20 +40,6 @@ def check(config: Path) -> None:
     click.echo(say("{file}: good: {parts}", file=config, parts=", ".join(parts)))
     _check_profiles(settings)
     _check_registry(settings, profiles)
-
-
-def _check_links(config: Path, settings: Settings) -> None:
-    """A link that this version cannot open is better known now than when the daemon starts."""
-    document = read_toml(config)
-    problems = []
-    for index, channel in enumerate(settings.channels):
-        if channel.protocol in DIALECTS:
-            try:
-                make_link(channel.link.text, Beside(channel.echo, channel.identity or b""))
-            except UsageError as error:
-                problems.append(f"{document.at(('channel', index, 'link'))}: {error}")
-    if problems:
-        raise SettingsError(problems)
 
 
 def _check_profiles(settings: Settings) -> None:

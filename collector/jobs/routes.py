@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Mapping
 
 from collector.acquisition.line import Line
 from collector.acquisition.links import Beside, make_link
 from collector.acquisition.listening import Ports
-from collector.acquisition.timing import CONNECT_S, Timing
+from collector.acquisition.timing import CARRIED_GAP_S, CONNECT_S, Timing
 from collector.clock import Clock
 from collector.jobs.collect import Route
 from collector.settings.schema import Channel
+from collector.settings.secrets import channel_password
 from protocols.dialects import DIALECTS
 
 
@@ -21,7 +23,8 @@ def no_channel(channel: str) -> tuple[str, str]:
 
 def line_key(channel: Channel) -> str:
     """What makes a line another one: its URL as it is written, baud rate and all, and what stands beside it."""
-    return f"{channel.medium} {channel.link.text} {channel.echo} {channel.identity!r} {channel.heartbeat!r}"
+    beside = (channel.echo, channel.identity, channel.heartbeat, channel.username, channel.password_file)
+    return f"{channel.medium} {channel.link.text} {beside!r}"
 
 
 def routes_for(
@@ -45,10 +48,12 @@ def routes_for(
             continue
         line = lines.get(channel.medium)
         if line is None:
-            beside = Beside(channel.echo, channel.identity or b"", channel.heartbeat or b"")
-            line = (keep or {}).get(line_key(channel)) or Line(make_link(channel.link.text, beside, ports), clock)
+            line = (keep or {}).get(line_key(channel)) or Line(
+                make_link(channel.link.text, _beside(channel), ports), clock
+            )
             lines[channel.medium] = line
-        gap_s = dialect.gap_ms / 1000 if channel.gap is None else channel.gap.total_seconds()
+        least_s = CARRIED_GAP_S if channel.link.scheme in ("listen", "mqtt-tunnel") else 0.0
+        gap_s = max(least_s, dialect.gap_ms / 1000) if channel.gap is None else channel.gap.total_seconds()
         timing = Timing(
             timeout_s=channel.timeout.total_seconds(),
             retries=channel.retries,
@@ -58,3 +63,8 @@ def routes_for(
         )
         routes[channel.name] = Route(channel.name, line, dialect, timing)
     return routes
+
+
+def _beside(channel: Channel) -> Beside:
+    password = channel_password(channel, os.environ)
+    return Beside(channel.echo, channel.identity or b"", channel.heartbeat or b"", channel.username, password)

@@ -99,7 +99,12 @@ def parse_link(text: str) -> LinkUrl:
             raise ValueError(
                 f"{text!r} names no topics; write it as mqtt-tunnel://host:1883/to/device?back=from/device"
             )
-        return LinkUrl(text, scheme, parts.hostname, port, path.removeprefix("/"), options["back"], line)
+        to, back = path.removeprefix("/"), options["back"]
+        if wild := {"+", "#", "\0"} & {*to, *back}:
+            raise ValueError(
+                f"{text!r}: {min(wild)!r} stands for many topics; a tunnel has one to the device and one back"
+            )
+        return LinkUrl(text, scheme, parts.hostname, port, to, back, line)
     if path.strip("/"):
         raise ValueError(f"{text!r}: {scheme}:// takes a host and a port, no path")
     return LinkUrl(text, scheme, parts.hostname, port, line=line)

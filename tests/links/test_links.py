@@ -10,6 +10,7 @@ from collector.acquisition.rfc2217_link import Rfc2217Link
 from collector.acquisition.serial_link import SerialLink
 from collector.acquisition.spared_link import SparedLink
 from collector.acquisition.tcp_link import TcpLink
+from collector.acquisition.tunnel_link import TunnelLink
 from collector.errors import UsageError
 
 
@@ -19,6 +20,11 @@ from collector.errors import UsageError
         ("tcp://192.0.2.10:502", TcpLink, "tcp://192.0.2.10:502"),
         ("tcp://meter.example:8021/", TcpLink, "tcp://meter.example:8021"),
         ("tcp://[::1]:502", TcpLink, "tcp://[::1]:502"),
+        (
+            "mqtt-tunnel://192.0.2.10/to/4712?back=from/4712",
+            TunnelLink,
+            "mqtt-tunnel://192.0.2.10:1883/to/4712?back=from/4712",
+        ),
         ("rfc2217://192.0.2.10:4001?baudrate=2400&parity=E", Rfc2217Link, "rfc2217://192.0.2.10:4001"),
         ("serial:///dev/ttyUSB0?baudrate=2400&parity=E", SerialLink, "serial:///dev/ttyUSB0?baudrate=2400&parity=E"),
         (
@@ -48,7 +54,8 @@ def test_links_that_there_are(url: str, kind: type, name: str) -> None:
         ("serial://dev/ttyUSB0", "names no device"),
         ("serial:///dev/ttyUSB0?baud=2400", "no option 'baud'"),
         ("listen://0.0.0.0:9001", "known by its registration packet"),
-        ("mqtt-tunnel://192.0.2.10:1883/to?back=from", "mqtt-tunnel:// comes with a later version"),
+        ("mqtt-tunnel://192.0.2.10/to/+?back=from", "stands for many topics"),
+        ("mqtt-tunnel://192.0.2.10/to?back=from/%23", "stands for many topics"),
         ("mqtt://192.0.2.10:1883", "is a broker"),
     ],
 )

@@ -247,6 +247,19 @@ async def test_the_end_of_a_port_ends_its_calls(caplog: pytest.LogCaptureFixture
     assert not caplog.records
 
 
+async def test_a_channel_with_new_settings_is_called_anew() -> None:
+    """Live change: the same identity with another heartbeat. The modem must not hang on to a link that nobody polls."""
+    async with open_port() as port:
+        former = line_of(port, b"4712")
+        async with dialled_in(port.bound[0], b"4712", bus()) as modem:
+            assert await ask(former) == "ok"
+            line = line_of(port, b"4712", b"beat")
+            async with asyncio.timeout(3):
+                await modem.ended.wait()
+        async with dialled_in(port.bound[0], b"4712beat", bus()):
+            assert await ask(line) == "ok"
+
+
 async def test_a_call_is_kept_alive() -> None:
     async with open_port() as port:
         link = port.expect(b"4712")
