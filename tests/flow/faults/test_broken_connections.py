@@ -57,7 +57,7 @@ def test_a_silent_concentrator_harms_no_other(wire: Wire, tell: Tell) -> None:
     assert {one.outcome for name in GOOD for one in run.attempts(name)} == {"ok"}
     assert set(found.missing) == {"no_answer"}
     back = first_ok(run, START + HOUR, "dumb").started_at - (START + HOUR)
-    assert back <= MINUTE
+    assert back <= timedelta(minutes=15)  # the longest pause of a meter's breaker
     tell("F29", f"{wire}: the others keep {kept(run):.1%}, heard again after {back.total_seconds():.0f} s, {found}")
 
 
@@ -73,7 +73,7 @@ class OneWorker(Line):
 
 def test_with_one_worker_for_all_lines_the_others_suffer(tell: Tell) -> None:
     run = one_silent_of_five(Wire.RTU_OVER_TCP, OneWorker)
-    assert kept(run) < 0.9
+    assert kept(run) < 0.95
     tell("F29", f"modbus-rtu over tcp, one worker for all: the others keep {kept(run):.1%}")
 
 

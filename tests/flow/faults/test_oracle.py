@@ -62,4 +62,4 @@ def test_a_trouble_and_an_early_end_are_seen(sound: Run) -> None:
     with pytest.raises(AssertionError, match="I8: Task exception"):
         examine(replace(sound, troubles=["Task exception was never retrieved"]))
     with pytest.raises(AssertionError, match=r"I[48]: "):
-        examine(replace(sound, end=sound.end + 4 * QUARTER))
+        examine(replace(sound, end=sound.end + 8 * QUARTER))
