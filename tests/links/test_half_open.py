@@ -19,8 +19,9 @@ from collector.acquisition.tcp_link import TcpLink
 from collector.errors import LinkError
 
 IP = shutil.which("ip", path="/usr/sbin:/sbin:/usr/bin:/bin")
-OURS, THEIRS = "198.51.100.1", "198.51.100.2"
-"""TEST-NET-2 (RFC 5737): nobody's."""
+CABLE = 4 * (os.getpid() % 64)
+OURS, THEIRS = f"198.51.100.{CABLE + 1}", f"198.51.100.{CABLE + 2}"
+"""TEST-NET-2 (RFC 5737), nobody's; four addresses of it, so that two runs at one time are not in each other's way."""
 DETECTED_S = 30.0
 
 SERVER = f"""
@@ -106,5 +107,6 @@ async def test_a_peer_that_vanished_is_noticed(far_side: str) -> None:
             await link.close()
     finally:
         for process in (server, modem):
+            process.kill()
             process.communicate()
         await port.close()
