@@ -61,6 +61,7 @@ def far_side() -> Iterator[str]:
             pytest.skip("needs virtual Ethernet (veth)")
         yield space
     finally:
+        ip("link", "del", near)  # a network lives on for as long as any socket in it
         ip("netns", "del", space)
 
 
