@@ -15,7 +15,8 @@ READING_KEYS = [
     "received_at",
 ]
 """What every reading printed as JSON was promised to have, in this order (docs/commands.md)."""
-PLAIN = {"LANGUAGE": "en", "LC_ALL": "C.UTF-8", "LANG": "C.UTF-8", "CHAOBIAO_CONFIG": ""}
+PLAIN = {"LANGUAGE": "en", "LC_ALL": "C.UTF-8", "LANG": "C.UTF-8", "CHAOBIAO_CONFIG": "", "TERM": "xterm"}
+"""Whatever the machine is set to; a service manager's or a chroot's TERM=dumb would show no progress."""
 
 
 def run(*args: object, stdin: str | None = None, language: str = "en") -> Result:
