@@ -51,8 +51,11 @@ def on_paper(addresses: Sequence[str], search: Search) -> Findings:
 
 @settings(max_examples=10, deadline=None)
 @given(addresses=st.frozensets(BATCH, max_size=8))
-def test_all_meters_of_a_simulated_line_are_found(addresses: frozenset[str]) -> None:
-    assert set(on_paper(sorted(addresses), wildcard_search(verify=2)).found) == addresses
+def test_a_short_search_of_a_simulated_line_misses_only_twins_of_what_it_found(addresses: frozenset[str]) -> None:
+    """`--verify 2` asks on for two digits only: who shares those with a found one may stand behind its answer."""
+    found = set(on_paper(sorted(addresses), wildcard_search(verify=2)).found)
+    assert found <= addresses
+    assert {address[-2:] for address in addresses - found} <= {address[-2:] for address in found}
 
 
 # --- on real sockets, to the profile -----------------------------------------------------------------------------------------
