@@ -28,6 +28,7 @@ from storage.ledger.judgement import check_revision, never_read, stays_open
 from storage.ledger.kept import Kept, Stay
 from storage.ledger.series import Value, Waiting, series_of
 from storage.ledger.slots import Counter, Group, Slots, Tally, day_count, group_of
+from storage.memory_days import MemoryDays
 from storage.records import (
     RELEASED,
     Attempt,
@@ -58,10 +59,11 @@ _Key = tuple[str, str, Basis, datetime]
 _LONG_AGO = datetime.min.replace(tzinfo=UTC)
 
 
-class MemoryLedger:
+class MemoryLedger(MemoryDays):
     """`storage.ledger.port.Ledger` without a disk."""
 
     def __init__(self) -> None:
+        super().__init__()
         self._digest = ""
         self._open: dict[str, Registered] = {}
         self._stays: defaultdict[str, list[Stay]] = defaultdict(list)
@@ -69,7 +71,6 @@ class MemoryLedger:
         self._readings: dict[_Key, Kept] = {}
         self._lines: defaultdict[_Line, list[datetime]] = defaultdict(list)
         self._waiting: set[_Key] = set()
-        self._filled: set[Slot] = set()
         self._missing: dict[Slot, tuple[Missing, Group]] = {}
         self._counts: defaultdict[Counter, Tally] = defaultdict(Tally)
         self._conflicts: list[Conflict] = []
@@ -168,7 +169,7 @@ class MemoryLedger:
 
     def _take(self, reading: Reading, slots: Slots) -> Arrival | None:
         """None: its key is new."""
-        fills = reading.slot is not None and slots.fill(reading.slot, reading.data_day)
+        fills = reading.slot is not None and slots.fill(reading.slot, reading.data_day, reading.received_at)
         if not fills:
             reading = replace(reading, slot=None, data_day=None)
         line = reading.meter, reading.quantity, reading.basis

@@ -26,7 +26,7 @@ from sqlalchemy import (
 
 from storage.columns import BASIS, OWNER, QUALITY, SOURCE, Day, Instant
 
-REVISION = "0001"
+REVISION = "0002"
 """The step of storage/migrations that builds these tables; a test holds it to be the last."""
 
 APPLICATION_ID = 0x43424C47
@@ -41,11 +41,11 @@ metadata = MetaData(
     }
 )
 
-_Serial = BigInteger().with_variant(Integer, "sqlite")  # SQLite counts by itself only what is called INTEGER
+SERIAL = BigInteger().with_variant(Integer, "sqlite")  # SQLite counts by itself only what is called INTEGER
 
 
 def _id() -> Column[int]:
-    return Column("id", _Serial, primary_key=True)
+    return Column("id", SERIAL, primary_key=True)
 
 
 def _of(table: str, *, nullable: bool = False, name: str | None = None) -> Column[int]:
@@ -236,7 +236,14 @@ def _slot() -> tuple[Column[object], ...]:
     )
 
 
-filled = Table("filled", metadata, *_slot(), sqlite_with_rowid=False)
+filled = Table(
+    "filled",
+    metadata,
+    *_slot(),
+    Column("filled_at", Instant, nullable=False),
+    Column("first_round", Boolean, nullable=False),
+    sqlite_with_rowid=False,
+)
 
 slot_group = Table(
     "slot_group",
@@ -310,7 +317,7 @@ finding = Table(
 delivery = Table(
     "delivery",
     metadata,
-    Column("batch_seq", _Serial, primary_key=True, autoincrement=False),
+    Column("batch_seq", SERIAL, primary_key=True, autoincrement=False),
     *(Column(name, BigInteger, nullable=False) for name in ("from_seq", "to_seq", "rows")),
     *(_text(name) for name in ("sha256", "prev_sha256", "manifest_sha256", "control_totals", "data_file")),
     Column("created_at", Instant, nullable=False),
@@ -320,7 +327,7 @@ delivery = Table(
 delivery_row = Table(
     "delivery_row",
     metadata,
-    Column("seq", _Serial, primary_key=True, autoincrement=False),
+    Column("seq", SERIAL, primary_key=True, autoincrement=False),
     Column("batch_seq", ForeignKey("delivery.batch_seq"), nullable=False, index=True),
     Column("reading_id", ForeignKey("reading.id"), nullable=False, index=True),
     Column("millionths", BigInteger, nullable=False),

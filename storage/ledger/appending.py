@@ -92,7 +92,7 @@ async def _take(
     shelves = await _stored(connection, keys, readings)
     arrivals: list[Arrival | None] = []
     for place, (key, reading) in enumerate(zip(keys, readings, strict=True)):
-        fills = reading.slot is not None and slots.fill(reading.slot, reading.data_day)
+        fills = reading.slot is not None and slots.fill(reading.slot, reading.data_day, reading.received_at)
         shelf = shelves.get(key)
         if shelf is None:
             shelves[key] = Shelf.holding(reading if fills else replace(reading, slot=None, data_day=None))

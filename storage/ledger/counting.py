@@ -82,21 +82,25 @@ def _nobody(_meter: str) -> Group:
 async def settle(connection: AsyncConnection, words: Vocabulary, numbers: Numbers, slots: Slots) -> None:
     """Write down what has changed."""
     if slots.filled:
-        await connection.execute(_fill, [_columns(numbers, slot) for slot in slots.filled])
+        rows = [
+            _columns(numbers, slot) | {"filled_at": one.at, "first_round": one.first_round}
+            for slot, one in slots.filled.items()
+        ]
+        await connection.execute(_fill, rows)
     if slots.gone:
         await connection.execute(_gone, [_columns(numbers, slot, "of_") for slot in slots.gone])
     wanted = {group for _, group in slots.missing.values()} | {counter.group for counter in slots.counts}
     groups = await words.groups.ids(connection, wanted)
     if slots.missing:
-        rows = [
+        missing = [
             {
                 **_columns(numbers, slot),
-                **{name: getattr(missing, name) for name in _WHY},
+                **{name: getattr(one, name) for name in _WHY},
                 "group_id": groups[group],
             }
-            for slot, (missing, group) in slots.missing.items()
+            for slot, (one, group) in slots.missing.items()
         ]
-        await connection.execute(_miss, rows)
+        await connection.execute(_miss, missing)
     counts = [
         {
             "day": counter.day,

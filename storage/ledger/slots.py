@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Container, Mapping
-from datetime import date
+from datetime import date, datetime
 from typing import NamedTuple
 
+from storage.dues import Filling
 from storage.ledger.deciding import later
 from storage.records import DayCount, Missing, Slot
 from storage.registry import Registered
@@ -71,7 +72,7 @@ class Slots:
         self._was_filled = was_filled
         self._was_missing = was_missing
         self._group = group
-        self.filled: dict[Slot, None] = {}
+        self.filled: dict[Slot, Filling] = {}
         """Newly filled, in order."""
         self.gone: set[Slot] = set()
         """Stored as missing, and missing no more."""
@@ -79,12 +80,12 @@ class Slots:
         """Missing now: new, or with another reason."""
         self.counts: defaultdict[Counter, Tally] = defaultdict(Tally)
 
-    def fill(self, slot: Slot, day: date | None) -> bool:
-        """A value has come. False: the slot had one already."""
+    def fill(self, slot: Slot, day: date | None, at: datetime) -> bool:
+        """A value has come, at this instant. False: the slot had one already."""
         if slot in self.filled or slot in self._was_filled:
             return False
-        self.filled[slot] = None
         stored = self._was_missing.get(slot)
+        self.filled[slot] = Filling(slot, at, first_round=stored is None)
         if stored:
             missing, group = stored
             self.gone.add(slot)

@@ -8,7 +8,7 @@ from datetime import date, datetime
 
 from storage.ledger import appending, counting, delivering, evidence, judging, registry, serving
 from storage.ledger.deciding import check_batch
-from storage.ledger.sessions import Sessions
+from storage.ledger.sql_days import SqlDays
 from storage.records import (
     Basis,
     Batch,
@@ -31,12 +31,8 @@ from storage.records import (
 from storage.registry import Registered, RegistryChange
 
 
-class SqlLedger:
+class SqlLedger(SqlDays):
     """See the port for what each verb promises."""
-
-    def __init__(self, sessions: Sessions) -> None:
-        self._sessions = sessions
-        self._words = sessions.words
 
     # --- registry and plans ---
 

@@ -6,6 +6,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import create_engine
@@ -86,3 +87,30 @@ def test_what_was_read_cannot_be_altered(migrated: Path, table: str) -> None:
             connection.execute(f'DELETE FROM "{table}"')
         for column in kept_at_hand:
             connection.execute(f'UPDATE "{table}" SET "{column}" = 2')
+
+
+def test_slots_that_were_filled_before_step_2_know_since_when(tmp_path: Path) -> None:
+    path = tmp_path / "old.db"
+    engine = create_engine(f"sqlite:///{path}")
+    settings = runner.config()
+    with engine.connect() as connection:
+        settings.attributes["connection"] = connection
+        command.upgrade(settings, "0001")
+        for sql in (
+            "INSERT INTO plan (id, name) VALUES (1, 'daily'), (2, 'again')",
+            "INSERT INTO quantity (id, code) VALUES (1, '1-0:1.8.0')",
+            "INSERT INTO meter (id, meter, profile, channel, address, asset_no, serial, terminal, wiring)"
+            " VALUES (1, 'm1', '', '', '', '', '', '', ''), (2, 'm2', '', '', '', '', '', '', '')",
+            "INSERT INTO reading (meter_id, quantity_id, basis, time, value, resolution, source, received_at, billable,"
+            " slot_plan_id, slot_at, conflicted, revision, waits, due)"
+            " VALUES (1, 1, 2, 500, 7, 1, 1, 555, 1, 1, 500, 0, 0, 1, 0)",
+            'INSERT INTO filled ("at", plan_id, meter_id, quantity_id, basis) VALUES (500, 1, 1, 1, 2), (500, 2, 1, 1, 2),'
+            " (500, 1, 2, 1, 2)",
+        ):
+            connection.exec_driver_sql(sql)
+        connection.commit()
+        command.upgrade(settings, "0002")
+        connection.commit()
+        rows = connection.exec_driver_sql("SELECT plan_id, meter_id, filled_at, first_round FROM filled").fetchall()
+    engine.dispose()
+    assert [tuple(row) for row in rows] == [(1, 1, 555, 1), (1, 2, 500, 1), (2, 1, 555, 1)]

@@ -139,31 +139,34 @@ async def test_a_schema_that_says_nothing_of_itself(tmp_path: Path) -> None:
 
 async def test_an_older_schema_is_upgraded_when_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """With a step more in the program, today's database is the older one."""
+    today, newer = tables.REVISION, f"{int(tables.REVISION) + 1:04d}"
     scripts = tmp_path / "migrations"
     shutil.copytree(runner.SCRIPTS, scripts, ignore=shutil.ignore_patterns("__pycache__"))
-    step = """
+    step = f"""
 import sqlalchemy as sa
 from alembic import op
-revision, down_revision = "0002", "0001"
+revision, down_revision = "{newer}", "{today}"
 def upgrade():
     op.add_column("plan", sa.Column("colour", sa.Text()))
 """
-    (scripts / "versions" / "v0002_more.py").write_text(step)
+    (scripts / "versions" / f"v{newer}_more.py").write_text(step)
     monkeypatch.setattr(runner, "SCRIPTS", scripts)
-    monkeypatch.setattr(tables, "REVISION", "0002")
+    monkeypatch.setattr(tables, "REVISION", newer)
     path = altered(tmp_path / "ledger.db", "INSERT INTO plan (name) VALUES ('kept')")
     before = path.read_bytes()
-    with pytest.raises(DatabaseUnusable, match=r"is of an older version \(schema 0001\); run 'chaobiao db upgrade'"):
+    with pytest.raises(
+        DatabaseUnusable, match=rf"is of an older version \(schema {today}\); run 'chaobiao db upgrade'"
+    ):
         await open_ledger(url(path), create=True)
     assert path.read_bytes() == before
-    assert upgrade(url(path)).revision == "0002"
+    assert upgrade(url(path)).revision == newer
     with closing(sqlite3.connect(path)) as connection:
         assert connection.execute("SELECT name, colour FROM plan").fetchall() == [("kept", None)]
-    (scripts / "versions" / "v0002_more.py").write_text(step + "    raise RuntimeError('half way')\n")
+    (scripts / "versions" / f"v{newer}_more.py").write_text(step + "    raise RuntimeError('half way')\n")
     path = altered(tmp_path / "other.db")
     with pytest.raises(RuntimeError, match="half way"):
         upgrade(url(path))
-    assert status(url(path)).revision == "0001"
+    assert status(url(path)).revision == today
     with closing(sqlite3.connect(path)) as connection:
         assert [column[1] for column in connection.execute("PRAGMA table_info(plan)")] == ["id", "name"]
 
