@@ -86,8 +86,10 @@ class Register(_Strict):
     position: int = 0
     """Which value of a block this is (DL/T 645 freezes: 0 the total, 1… the tariffs)."""
     time_id: str | None = None
-    depth: int = 1
-    """How many copies the meter keeps."""
+    depth: int = Field(1, ge=1)
+    """How many copies the meter keeps; of a curve, how many records."""
+    every_s: int | None = Field(None, ge=1)
+    """Of a curve: seconds from one record to the next, as the meter is delivered."""
 
     @property
     def unit(self) -> str:
