@@ -28,7 +28,7 @@ from collector.jobs.collect import Collect, Collected, Route
 from collector.jobs.hour import Hour
 from collector.jobs.poll import Poll
 from collector.jobs.receive import PROTOCOL, Receive, filled
-from collector.jobs.receivers import Receiving, owed_slots, receivers_for
+from collector.jobs.receivers import Receiving, cutoffs_owed, owed_slots, receivers_for
 from collector.jobs.registry import import_registry
 from collector.jobs.routes import line_key, routes_for
 from collector.jobs.settle import Settle
@@ -214,6 +214,7 @@ class Daemon:
             *([channel], (), self._profiles, self._ledger, self._clock),
             zone=self._settings.zone,
             slots_for=slots,
+            cutoff_of=cutoffs_owed(lambda: self._planner.versions, self._planner.zone),
             told=self._received,
         ).values()
         return receiver

@@ -59,6 +59,8 @@ Exact = Annotated[Decimal, BeforeValidator(_exact)]
 JsonPath = Annotated[str, BeforeValidator(_path)]
 QuantityCode = Annotated[str, BeforeValidator(_quantity)]
 Basis = Literal["instant", "freeze", "settlement", "curve"]
+WORDS = ("clock", "status", "events")
+"""What may stand where a quantity stands, though it is none: how they are read is each protocol's affair."""
 
 
 class _Strict(BaseModel):
@@ -181,6 +183,8 @@ class Profile(_Strict):
     imax_a: Exact | None = None
     modbus: Modbus | None = None
     json_: Json | None = Field(default=None, alias="json")
+    can: tuple[Literal["clock", "status", "events"], ...] = ()
+    """What a plan may `read` of it by a word, beside registers."""
     identity: Identity | None = None
     register_: tuple[Register, ...] = Field(alias="register", min_length=1)
     vector: tuple[Vector, ...] = ()
@@ -213,7 +217,9 @@ class Profile(_Strict):
             return None
 
     def gives(self, quantity: str, basis: str) -> bool:
-        """Whether this meter can be asked for a quantity on a basis."""
+        """Whether this meter can be asked for a quantity on a basis, or for what a word stands for (always `instant`)."""
+        if quantity in WORDS:
+            return quantity in self.can and basis == "instant"
         return self.find(quantity, basis) is not None
 
     @model_validator(mode="after")

@@ -156,7 +156,9 @@ class MemoryLedger(MemoryDays):
         """See the port."""
         check_batch(batch)
         slots = Slots(self._filled, self._missing, lambda meter: group_of(self._open.get(meter)))
-        arrivals = [self._take(reading, slots) for reading in batch.readings]
+        arrivals = [self._take(reading, slots, late=reading.slot in batch.late) for reading in batch.readings]
+        for done in batch.done:
+            slots.fill(done.slot, done.data_day, done.at, late=done.slot in batch.late)
         for missing in batch.missing:
             slots.miss(missing)
         self._settle(slots)
@@ -167,9 +169,9 @@ class MemoryLedger(MemoryDays):
         stored = arrivals.count(None)
         return Receipt(stored, len(arrivals) - stored - conflicts, conflicts, len(slots.filled))
 
-    def _take(self, reading: Reading, slots: Slots) -> Arrival | None:
+    def _take(self, reading: Reading, slots: Slots, *, late: bool) -> Arrival | None:
         """None: its key is new."""
-        fills = reading.slot is not None and slots.fill(reading.slot, reading.data_day, reading.received_at)
+        fills = reading.slot is not None and slots.fill(reading.slot, reading.data_day, reading.received_at, late=late)
         if not fills:
             reading = replace(reading, slot=None, data_day=None)
         line = reading.meter, reading.quantity, reading.basis

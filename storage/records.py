@@ -66,10 +66,17 @@ class Owner(StrEnum):
 
 # --- what is owed, tried and read -------------------------------------------------------------------------------------
 
+WORDS = ("events", "clock", "status")
+"""What a plan may read besides quantities; basis instant."""
+
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """A plan (采集任务): what, from whom, on which timetable. `every_s` or `at_minute` (minutes after local midnight)."""
+    """A plan (采集任务): what, from whom, on which timetable. `every_s` or `at_minute` (minutes after local midnight).
+
+    `read` holds OBIS codes and words (`WORDS`). A plan that was stored before a field was there has its default; so the
+    default of a new field must say what was meant without it.
+    """
 
     name: str
     read: tuple[str, ...]
@@ -80,6 +87,15 @@ class Plan:
     areas: tuple[str, ...] = ()
     classes: tuple[str, ...] = ()
     profiles: tuple[str, ...] = ()
+    stations: tuple[str, ...] = ()
+    days: tuple[int, ...] = ()
+    """Of the month, for settlements; () = the 1st."""
+    jitter_s: int = 0
+    """Over how long meters are spread, each by its name."""
+    window_s: int | None = None
+    """How long a slot stays open; None = as its kind has it."""
+    cutoff_minute: int | None = None
+    """Of the day after the data day: what comes later is not of the first round."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +109,10 @@ class PlanVersion:
 
 @dataclass(frozen=True, slots=True, order=True)
 class Slot:
-    """One value owed by a plan. `at` is the instant it belongs to: the grid time, or the instant of the freeze."""
+    """One value owed by a plan. `at` is the instant it belongs to: the grid time, or the instant of the freeze.
+
+    `quantity` is an OBIS code, or one of `WORDS`; those are done, not read (`Done`).
+    """
 
     plan: str
     meter: str
@@ -118,6 +137,16 @@ class Attempt:
     received: bytes = b""
     drained: int = 0
     """Bytes that came while the line was in quarantine and were thrown away."""
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """A slot of one of `WORDS` that has been served: what came of it is stored as something else than a reading."""
+
+    slot: Slot
+    data_day: date
+    at: datetime
+    """When."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,9 +210,12 @@ class Batch:
 
     attempts: tuple[Attempt, ...] = ()
     readings: tuple[Reading, ...] = ()
+    done: tuple[Done, ...] = ()
     missing: tuple[Missing, ...] = ()
     frames: tuple[RawFrame, ...] = ()
     dead_letters: tuple[DeadLetter, ...] = ()
+    late: frozenset[Slot] = frozenset()
+    """Of the slots filled here: those whose value came after the cut-off of their plan, so not in the first round."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -347,4 +379,4 @@ class DayCount:
     reason: str
     slots: int
     first_round: int = 0
-    """Of the collected: those that the first round brought."""
+    """Of the collected: those that the first round brought: never missing before, and before the cut-off of their plan."""

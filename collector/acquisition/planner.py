@@ -19,14 +19,15 @@ from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from collector.acquisition.breaker import Breakers
-from collector.acquisition.plan import Gives, Owed, owed, timetable
+from collector.acquisition.calendar import timetable
+from collector.acquisition.plan import Gives, Owed, owed
 from storage.records import PlanVersion, Slot
 from storage.registry import Registered
 
 FIRST_PAUSE = timedelta(minutes=1)
 LONGEST_PAUSE = timedelta(minutes=30)
 LONGEST_WINDOW = timedelta(days=2)
-"""How far back a restart looks for slots that are still open; no window of `plan.timetable` is longer."""
+"""How far back a restart looks for slots that are still open; no window of `calendar.timetable` is longer."""
 MOMENT = timedelta(microseconds=1)
 """Ranges are half open; what is due at this very instant is due."""
 SET_BACK = timedelta(minutes=1)
@@ -41,6 +42,8 @@ class Task:
 
     registered: Registered
     slots: tuple[Slot, ...]
+    cutoffs: Mapping[Slot, datetime] = field(default_factory=dict)
+    """Until when (open) a value of theirs counts as first round; without one: always."""
 
 
 @dataclass(slots=True)
@@ -87,7 +90,7 @@ class Planner:
         done = set(filled)
         for entry in self._still_open(now):
             if entry.slot not in done:
-                self._take_up(entry)
+                self._take_up(entry, now)
                 self._open[entry.slot].tries = tried.get(entry.slot, 0)
         for slot in done:
             self._open.pop(slot, None)
@@ -109,7 +112,11 @@ class Planner:
             else:
                 state.in_hand = True
                 by_meter.setdefault(slot.meter, []).append(slot)
-        return [Task(self._registered[meter], tuple(sorted(slots))) for meter, slots in by_meter.items()]
+        return [self._task(meter, tuple(sorted(slots))) for meter, slots in by_meter.items()]
+
+    def _task(self, meter: str, slots: tuple[Slot, ...]) -> Task:
+        cutoffs = {slot: cutoff for slot in slots if (cutoff := self._open[slot].owed.cutoff)}
+        return Task(self._registered[meter], slots, cutoffs)
 
     def filled(self, slots: Iterable[Slot]) -> None:
         """These have their value."""
@@ -196,14 +203,17 @@ class Planner:
             self._until = now - MOMENT
         if self._until < now:
             for entry in self._owed(self._until + MOMENT, now):
-                self._take_up(entry)
+                self._take_up(entry, now)
             self._until = now
 
-    def _take_up(self, entry: Owed) -> None:
+    def _take_up(self, entry: Owed, now: datetime) -> None:
         if entry.slot not in self._open:
-            self._open[entry.slot] = _Open(entry)
-            self._ready[entry.slot] = None
+            state = self._open[entry.slot] = _Open(entry)
             heapq.heappush(self._closing, (entry.closes, entry.slot))
+            if entry.due > now:  # by the jitter of its plan
+                self._rest(entry.slot, state, entry.due)
+            else:
+                self._ready[entry.slot] = None
 
     def _rest(self, slot: Slot, state: _Open, until: datetime) -> None:
         state.next_try = until

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import click
 
-from collector.acquisition.plan import takes, timetable
+from collector.acquisition.calendar import timetable
+from collector.acquisition.plan import takes
 from collector.cli import shapes
 from collector.cli.command import Command, Group, config_option, json_option
 from collector.cli.coverage import Gap, gaps, sentence

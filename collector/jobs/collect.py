@@ -88,6 +88,7 @@ class Collect:
             readings=tuple(_planned(reading) for reading in readings),
             missing=tuple(missing),
             frames=tuple(_frames(visit, one, route)),
+            late=frozenset(_late(readings, task.cutoffs)),
         )
         receipt = await self._ledger.append(batch)
         return Collected(task, batch, receipt, tuple(sorted(filled)))
@@ -191,6 +192,14 @@ def _one_a_slot(readings: Iterable[Reading], slots: Iterable[Slot]) -> Iterator[
                 )
                 if same and slot != reading.slot:
                     yield replace(reading, slot=slot)
+
+
+def _late(readings: Iterable[Reading], cutoffs: Mapping[Slot, datetime]) -> Iterator[Slot]:
+    """Slots whose value came at the cut-off of their plan or after it."""
+    for reading in readings:
+        cutoff = cutoffs.get(reading.slot) if reading.slot is not None else None
+        if reading.slot is not None and cutoff is not None and reading.received_at >= cutoff:
+            yield reading.slot
 
 
 def _planned(reading: Reading) -> Reading:

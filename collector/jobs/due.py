@@ -12,7 +12,8 @@ from collections.abc import Iterable, Sequence
 from datetime import date, datetime
 from zoneinfo import ZoneInfo
 
-from collector.acquisition.plan import Gives, takes, timetable
+from collector.acquisition.calendar import timetable
+from collector.acquisition.plan import Gives, takes
 from storage.days import data_day
 from storage.records import PlanVersion
 from storage.registry import Registered

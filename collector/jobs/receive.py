@@ -37,6 +37,7 @@ log = logging.getLogger(__name__)
 PROTOCOL = "mqtt-json"
 
 SlotsFor = Callable[[Registered, str, Basis, datetime], Iterable[Slot]]
+CutoffOf = Callable[[Slot], datetime | None]
 """(installation, quantity, basis, time) → the slots that a pushed value fills; two plans may owe the same."""
 
 
@@ -58,11 +59,13 @@ class Inbox:
         *,
         zone: ZoneInfo,
         slots_for: SlotsFor = lambda *_: (),
+        cutoff_of: CutoffOf = lambda _: None,
     ) -> None:
         self._channel = channel
         self._profiles = {name: profile for name, profile in profiles.items() if profile.json_ is not None}
         self._zone = zone
         self._slots_for = slots_for
+        self._cutoff_of = cutoff_of
         self._by_address: dict[str, Registered] = {}
         self.load(registered)
 
@@ -95,8 +98,16 @@ class Inbox:
             missing += self._missing(made.rejects, said, found)
             frames.append(RawFrame(message.received_at, message.topic, found.meter.meter, PROTOCOL, message.payload))
         return Batch(
-            readings=tuple(readings), missing=tuple(missing), frames=tuple(frames), dead_letters=tuple(letters)
+            readings=tuple(readings),
+            missing=tuple(missing),
+            frames=tuple(frames),
+            dead_letters=tuple(letters),
+            late=frozenset(slot for reading in readings if (slot := reading.slot) and self._is_late(slot, reading)),
         )
+
+    def _is_late(self, slot: Slot, reading: Reading) -> bool:
+        cutoff = self._cutoff_of(slot)
+        return cutoff is not None and reading.received_at >= cutoff
 
     def _meter(self, topic: str) -> Registered | str:
         """Whose topic it is; or the reason why it is nobody's."""

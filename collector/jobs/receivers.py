@@ -13,7 +13,7 @@ from collector.acquisition import plan
 from collector.acquisition.intake import Intake
 from collector.acquisition.mqtt_link import Broker, MqttLink
 from collector.clock import Clock
-from collector.jobs.receive import PROTOCOL, Appends, Inbox, Receive, SlotsFor
+from collector.jobs.receive import PROTOCOL, Appends, CutoffOf, Inbox, Receive, SlotsFor
 from collector.settings.schema import Channel
 from collector.settings.secrets import channel_password
 from protocols.profile import Profile
@@ -59,6 +59,7 @@ def receivers_for(
     *,
     zone: ZoneInfo,
     slots_for: SlotsFor = lambda *_: (),
+    cutoff_of: CutoffOf = lambda _: None,
     told: Callable[[Batch, Receipt], None] = lambda *_: None,
     broker_of: Callable[[Channel], Broker] = subscriber,
 ) -> dict[str, Receive]:
@@ -69,7 +70,7 @@ def receivers_for(
         if channel.protocol == PROTOCOL:
             intake = Intake()
             link = MqttLink(broker_of(channel), intake, clock)
-            inbox = Inbox(channel.name, profiles, rows, zone=zone, slots_for=slots_for)
+            inbox = Inbox(channel.name, profiles, rows, zone=zone, slots_for=slots_for, cutoff_of=cutoff_of)
             receivers[channel.name] = Receive(link, intake, inbox, ledger, told=told)
     return receivers
 
@@ -112,3 +113,8 @@ def owed_slots(versions: Callable[[], Iterable[PlanVersion]], zone: ZoneInfo, gi
         return plan.slots_for(versions(), one, quantity, basis, instant, zone=zone, gives=gives)
 
     return slots
+
+
+def cutoffs_owed(versions: Callable[[], Iterable[PlanVersion]], zone: ZoneInfo) -> CutoffOf:
+    """Until when a slot's value counts as first round, by the plans as they are valid when it comes."""
+    return lambda slot: plan.cutoff_for(versions(), slot, zone)

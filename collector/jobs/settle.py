@@ -10,7 +10,7 @@ import logging
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 
-from collector.acquisition.plan import timetable
+from collector.acquisition.calendar import timetable
 from collector.billing.groups import ReadingDay
 from collector.clock import Clock, sleep_until_or_set
 from collector.errors import WorkFailed

@@ -13,11 +13,12 @@ from datetime import timedelta
 from typing import Any
 
 from collector.settings.durations import parse_duration, parse_offset, show_duration
-from collector.settings.fields import byte_text
+from collector.settings.fields import byte_text, clock_time
 from collector.settings.findings import Finding
 from collector.settings.link_url import LinkUrl, parse_link
 from collector.settings.protocol_names import WAYS
 from collector.settings.spelling import did_you_mean
+from storage.records import WORDS
 
 Data = dict[str, Any]
 
@@ -45,6 +46,12 @@ def _span(table: Data, key: str, parse: Callable[[str], timedelta], default: str
     with suppress(ValueError):
         written = table.get(key, default)
         return parse(written) if isinstance(written, str) else None
+    return None
+
+
+def _minute(table: Data, key: str) -> int | None:
+    with suppress(ValueError):
+        return clock_time(table[key]) if key in table else None
     return None
 
 
@@ -171,6 +178,51 @@ def plans_have_one_timetable(data: Data) -> Iterator[Finding]:
             yield Finding(("plan", index, "every"), f"{show_duration(every)} is no whole number of seconds")
 
 
+def plans_fit_their_basis(data: Data) -> Iterator[Finding]:
+    """Each basis has its own calendar."""
+    for index, plan in _tables(data, "plan"):
+        place, basis = ("plan", index), plan.get("basis", "instant")
+        if basis == "curve" and "at" in plan:
+            yield Finding((*place, "at"), 'is no grid; a curve is written with every = "15m"')
+        if basis == "settlement" and "every" in plan:
+            says = (
+                'has no meaning with basis = "settlement"; write at = "00:05", and days = [1] for the days of the month'
+            )
+            yield Finding((*place, "every"), says)
+        if basis != "settlement" and "days" in plan:
+            yield Finding((*place, "days"), f'has no meaning with basis = "{basis}"; it belongs to "settlement"')
+        for number, wanted in _texts(plan, "read"):
+            if wanted in WORDS and basis != "instant":
+                says = f'"{wanted}" has no basis; give it a plan of its own, without basis'
+                yield Finding((*place, "read", number), says)
+            elif "*" in wanted and basis == "settlement":
+                says = f"{wanted} names a copy; which copy it is, is found by its day: write {wanted.partition('*')[0]}"
+                yield Finding((*place, "read", number), says)
+
+
+def plans_spans_fit(data: Data) -> Iterator[Finding]:
+    """Spread over the window at most; a running value is open until the next; a first round that cannot be is none."""
+    for index, plan in _tables(data, "plan"):
+        place, basis = ("plan", index), plan.get("basis", "instant")
+        every, window, jitter = (_span(plan, key, parse_duration, "") for key in ("every", "window", "jitter"))
+        for key, found in (("window", window), ("jitter", jitter)):
+            if found is not None and found % timedelta(seconds=1):
+                yield Finding((*place, key), f"{show_duration(found)} is no whole number of seconds")
+        if basis == "instant" and every is not None and window is not None and window > every:
+            says = f"{show_duration(window)} is longer than every; a value as it runs is the next slot's by then"
+            yield Finding((*place, "window"), says)
+        limit = window or every
+        if jitter is not None and limit is not None and jitter > limit:
+            says = f"{show_duration(jitter)} is longer than a slot stays open, {show_duration(limit)}"
+            yield Finding((*place, "jitter"), says)
+        at, cutoff = _minute(plan, "at"), _minute(plan, "cutoff")
+        if basis not in ("freeze", "settlement") or at is None or cutoff is None:
+            continue  # of other kinds the cut-off is a day later
+        if timedelta(minutes=at) + (jitter or timedelta()) >= timedelta(minutes=cutoff):
+            says = f"{plan['cutoff']} is before the last meter is asked, at {plan['at']} and its jitter"
+            yield Finding((*place, "cutoff"), says)
+
+
 def plans_read_each_thing_once(data: Data) -> Iterator[Finding]:
     """The same code twice is a slip of the hand."""
     for index, plan in _tables(data, "plan"):
@@ -211,6 +263,8 @@ CHECKS: tuple[Callable[[Data], Iterator[Finding]], ...] = (
     shared_links_agree,
     answers_come_within_bounds,
     plans_have_one_timetable,
+    plans_fit_their_basis,
+    plans_spans_fit,
     plans_read_each_thing_once,
     plans_name_known_channels,
     release_follows_cutoff,

@@ -21,9 +21,8 @@ from collector.settings.spelling import did_you_mean
 from protocols.catalogue import describe
 from protocols.errors import ObisError
 from protocols.obis import Obis
+from storage.records import WORDS
 
-WORDS_TO_READ = ("events", "clock", "status")
-"""What a plan may ask for besides quantities."""
 _CLOCK_TIME = re.compile(r"([01]\d|2[0-3]):([0-5]\d)")
 _NAME = re.compile(r"[^\s/\\\"'](?:[^/\\\"'\n]{0,62}[^\s/\\\"'])?")
 
@@ -84,16 +83,16 @@ def folder_of(info: ValidationInfo) -> Path:
 
 def _obis_or_word(value: object) -> str:
     written = text(value, "1-0:1.8.0")
-    if written in WORDS_TO_READ:
+    if written in WORDS:
         return written
     try:
         return str(describe(Obis.parse(written)).code)
     except ObisError as error:
-        allowed = ", ".join(f'"{word}"' for word in WORDS_TO_READ)
-        raise ValueError(f"{error}{did_you_mean(written, WORDS_TO_READ)} (or one of {allowed})") from None
+        allowed = ", ".join(f'"{word}"' for word in WORDS)
+        raise ValueError(f"{error}{did_you_mean(written, WORDS)} (or one of {allowed})") from None
 
 
-def _clock_time(value: object) -> int:
+def clock_time(value: object) -> int:
     """ "00:05" → 5, minutes after local midnight."""
     written = text(value, "00:05")
     match = _CLOCK_TIME.fullmatch(written)
@@ -166,7 +165,7 @@ Name = Annotated[str, BeforeValidator(_name)]
 Zone = Annotated[str, BeforeValidator(_zone)]
 FilePath = Annotated[Path, BeforeValidator(_path)]
 ToRead = Annotated[str, BeforeValidator(_obis_or_word)]
-MinuteOfDay = Annotated[int, BeforeValidator(_clock_time)]
+MinuteOfDay = Annotated[int, BeforeValidator(clock_time)]
 Percent = Annotated[Decimal, BeforeValidator(_percent)]
 Offset = Annotated[timedelta, BeforeValidator(_offset)]
 Link = Annotated[LinkUrl, BeforeValidator(_link)]

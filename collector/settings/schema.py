@@ -97,14 +97,39 @@ class PlanSettings(_Table):
     every: Annotated[timedelta, BeforeValidator(span("1s", "1d"))] | None = Field(None, examples=['"15m"'])
     channels: tuple[Name, ...] = Field((), examples=['["village-1"]'])
     areas: tuple[str, ...] = Field((), examples=['["TA-0107"]'])
+    stations: tuple[str, ...] = Field((), examples=['["East"]'])
     classes: tuple[str, ...] = Field((), examples=['["household"]'])
     profiles: tuple[str, ...] = Field((), examples=['["dlt645_2007_3p"]'])
+    days: tuple[Annotated[int, Field(ge=1, le=28)], ...] = Field((), examples=["[1]"])
+    """Of the month, for settlements; without it the 1st."""
+    jitter: Annotated[timedelta, BeforeValidator(span("1s", "6h"))] | None = Field(None, examples=['"2m"'])
+    window: Annotated[timedelta, BeforeValidator(span("1s", "1d"))] | None = Field(None, examples=['"6h"'])
+    cutoff: MinuteOfDay | None = Field(None, examples=['"08:00"'])
+    """Of the day after the data day."""
 
     def record(self) -> Plan:
         """As the planner and the ledger know it."""
-        every_s = None if self.every is None else self.every // timedelta(seconds=1)
-        filters = (self.channels, self.areas, self.classes, self.profiles)
-        return Plan(self.name, self.read, Basis(self.basis), every_s, self.at, *filters)
+        return Plan(
+            name=self.name,
+            read=self.read,
+            basis=Basis(self.basis),
+            every_s=_seconds(self.every),
+            at_minute=self.at,
+            channels=self.channels,
+            areas=self.areas,
+            stations=self.stations,
+            classes=self.classes,
+            profiles=self.profiles,
+            days=tuple(sorted(self.days)),
+            jitter_s=_seconds(self.jitter) or 0,
+            window_s=_seconds(self.window),
+            cutoff_minute=self.cutoff,
+        )
+
+
+def _seconds(span: timedelta | None) -> int | None:
+    """Whole ones: `crosscheck` has seen to it."""
+    return None if span is None else span // timedelta(seconds=1)
 
 
 class BillingGroup(_Table):
@@ -165,6 +190,11 @@ class Settings(_Table):
     def plan_records(self) -> tuple[Plan, ...]:
         """All plans, as the planner and the ledger know them."""
         return tuple(plan.record() for plan in self.plans)
+
+    @property
+    def reading_days(self) -> dict[str, int]:
+        """Of each billing group."""
+        return {group.name: group.day for group in self.billing.groups} if self.billing else {}
 
     def channel(self, name: str) -> Channel:
         """The channel of this name; the registry names no other."""

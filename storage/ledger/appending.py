@@ -59,7 +59,9 @@ async def append(connection: AsyncConnection, words: Vocabulary, batch: Batch) -
     """See the port."""
     named = await _names(connection, words, batch)
     slots = await counting.state_of(connection, named, _slots(batch))
-    arrivals = await _take(connection, named, batch.readings, slots) if batch.readings else []
+    arrivals = await _take(connection, named, batch, slots) if batch.readings else []
+    for done in batch.done:
+        slots.fill(done.slot, done.data_day, done.at, late=done.slot in batch.late)
     for missing in batch.missing:
         slots.miss(missing)
     await counting.settle(connection, words, named, slots)
@@ -81,18 +83,19 @@ async def _names(connection: AsyncConnection, words: Vocabulary, batch: Batch) -
 
 def _slots(batch: Batch) -> list[Slot]:
     brought = (reading.slot for reading in batch.readings if reading.slot is not None)
-    return list(dict.fromkeys([*brought, *(missing.slot for missing in batch.missing)]))
+    others = (one.slot for many in (batch.done, batch.missing) for one in many)
+    return list(dict.fromkeys([*brought, *others]))
 
 
-async def _take(
-    connection: AsyncConnection, named: Numbers, readings: Sequence[Reading], slots: Slots
-) -> list[Arrival | None]:
+async def _take(connection: AsyncConnection, named: Numbers, batch: Batch, slots: Slots) -> list[Arrival | None]:
     """What each reading is; None: new."""
+    readings = batch.readings
     keys = [named.key(reading.meter, reading.quantity, reading.basis, reading.time) for reading in readings]
     shelves = await _stored(connection, keys, readings)
     arrivals: list[Arrival | None] = []
     for place, (key, reading) in enumerate(zip(keys, readings, strict=True)):
-        fills = reading.slot is not None and slots.fill(reading.slot, reading.data_day, reading.received_at)
+        late = reading.slot in batch.late
+        fills = reading.slot is not None and slots.fill(reading.slot, reading.data_day, reading.received_at, late=late)
         shelf = shelves.get(key)
         if shelf is None:
             shelves[key] = Shelf.holding(reading if fills else replace(reading, slot=None, data_day=None))

@@ -65,6 +65,7 @@ def check_batch(batch: Batch) -> None:
             _check_slot(reading)
     for missing in batch.missing:
         _check_times(missing.slot.at, missing.since, missing.expires)
+    _check_times(*(instant for done in batch.done for instant in (done.slot.at, done.at)))
     for attempt in batch.attempts:
         _check_times(attempt.started_at)
     _check_times(*(frame.received_at for frame in batch.frames), *(letter.received_at for letter in batch.dead_letters))

@@ -80,19 +80,19 @@ class Slots:
         """Missing now: new, or with another reason."""
         self.counts: defaultdict[Counter, Tally] = defaultdict(Tally)
 
-    def fill(self, slot: Slot, day: date | None, at: datetime) -> bool:
-        """A value has come, at this instant. False: the slot had one already."""
+    def fill(self, slot: Slot, day: date | None, at: datetime, *, late: bool) -> bool:
+        """A value has come, at this instant; `late`: after its plan's cut-off. False: the slot had one already."""
         if slot in self.filled or slot in self._was_filled:
             return False
         stored = self._was_missing.get(slot)
-        self.filled[slot] = Filling(slot, at, first_round=stored is None)
+        self.filled[slot] = Filling(slot, at, first_round=stored is None and not late)
         if stored:
             missing, group = stored
             self.gone.add(slot)
             self._count(missing, group, -1)
             self._collect(slot, missing.data_day, group, first_round=0)
         else:
-            self._collect(slot, day, self._group(slot.meter), first_round=1)
+            self._collect(slot, day, self._group(slot.meter), first_round=0 if late else 1)
         return True
 
     def miss(self, missing: Missing) -> None:

@@ -71,7 +71,7 @@ class Model:
     def append(self, batch: Batch) -> Receipt:
         stored = conflicts = filled = 0
         for reading in batch.readings:
-            fills = self._fill(reading)
+            fills = self._fill(reading.slot, reading.data_day, late=reading.slot in batch.late)
             filled += fills
             key = (reading.meter, reading.quantity, reading.basis, reading.time)
             kept = self.kept.get(key)
@@ -82,6 +82,7 @@ class Model:
             if fills and kept.slot is None:
                 kept.slot = reading.slot
             conflicts += self._compare(key, kept, reading)
+        filled += sum(self._fill(one.slot, one.data_day, late=one.slot in batch.late) for one in batch.done)
         for missing in batch.missing:
             self._miss(missing)
         return Receipt(stored, len(batch.readings) - stored - conflicts, conflicts, filled)
@@ -101,13 +102,12 @@ class Model:
         self.conflicts.append((key, reading.value))
         return True
 
-    def _fill(self, reading: Reading) -> bool:
-        slot = reading.slot
+    def _fill(self, slot: Slot | None, day: date | None, *, late: bool) -> bool:
         if slot is None:
             return False
         state = self.slots.get(slot)
         if state is None:
-            self.slots[slot] = SlotState(reading.data_day, self._group(slot.meter), None, first_round=True)
+            self.slots[slot] = SlotState(day, self._group(slot.meter), None, first_round=not late)
         elif state.missing is None:
             return False
         state = self.slots[slot]

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
 
 from storage.ledger.port import Ledger
-from storage.records import Batch, Missing, Owner, Plan, Quality, Reading, Revision, Source
+from storage.records import Batch, Done, Missing, Owner, Plan, Quality, Reading, Revision, Source
 from tests.ledger.ledgers import DAY, IMPORT, KINDS, at, deliver, new_ledger, row, slot, standing
 from tests.ledger.model import Key, Model
 
@@ -54,8 +54,16 @@ def missings(draw: st.DrawFn) -> Missing:
     return Missing(which, day, reason, Owner.LINE, "", draw(st.integers(0, 2)), which.at)
 
 
+@st.composite
+def dones(draw: st.DrawFn) -> Done:
+    which = replace(draw(slots), quantity="clock")
+    return Done(which, DAY, at(50))
+
+
 batches = st.builds(
     Batch,
+    done=st.lists(dones(), max_size=2).map(tuple),
+    late=st.frozensets(slots | dones().map(lambda done: done.slot), max_size=4),
     readings=st.lists(readings(), max_size=5).map(tuple),
     missing=st.lists(missings(), max_size=4).map(tuple),
 )

@@ -1,6 +1,10 @@
 """The registry: imports all or nothing, meters that move, and whose reading it was then."""
 
 import dataclasses
+import json
+import sqlite3
+from contextlib import closing
+from pathlib import Path
 
 import pytest
 
@@ -8,7 +12,7 @@ from storage.errors import RegistryRefused
 from storage.ledger.port import Ledger
 from storage.records import Basis, Plan, PlanVersion
 from storage.registry import Installation, Meter, Point, Ratio, Registered, RegistryChange
-from tests.ledger.ledgers import IMPORT, NOON, at, read, reading, row, standing
+from tests.ledger.ledgers import IMPORT, NOON, at, new_ledger, read, reading, row, standing
 
 
 async def test_what_was_imported_is_there(ledger: Ledger) -> None:
@@ -130,6 +134,25 @@ async def test_plans_are_kept_as_versions(ledger: Ledger) -> None:
     assert await ledger.plan_versions(at(-9), at(0)) == ()
     assert await ledger.plan_versions(at(1), at(2)) == (daily, first)
     assert await ledger.plan_versions(at(3), at(4)) == (second,)
+
+
+async def test_a_plan_that_was_kept_before_its_fields_were_known_keeps_its_version(tmp_path: Path) -> None:
+    """As it lay in the database before plans had windows, jitter, cut-offs, stations and days."""
+    ledger = await new_ledger("sqlite", tmp_path)
+    await ledger.keep_plans([HOURLY], at=at(0))
+    with closing(sqlite3.connect(tmp_path / "ledger.db")) as connection:
+        (told,) = connection.execute("SELECT definition FROM plan_version").fetchone()
+        new = {"stations", "days", "jitter_s", "window_s", "cutoff_minute"}
+        old = {name: value for name, value in json.loads(told).items() if name not in new}
+        assert len(old) == len(json.loads(told)) - len(new)
+        connection.execute("UPDATE plan_version SET definition = ?", (json.dumps(old),))
+        connection.commit()
+    await ledger.keep_plans([HOURLY], at=at(1))
+    assert await ledger.plan_versions(at(-9), at(9)) == (PlanVersion(HOURLY, at(0)),)
+    later = dataclasses.replace(HOURLY, cutoff_minute=480)
+    await ledger.keep_plans([later], at=at(2))
+    assert await ledger.plan_versions(at(-9), at(9)) == (PlanVersion(HOURLY, at(0), at(2)), PlanVersion(later, at(2)))
+    await ledger.close()
 
 
 async def test_a_plan_may_come_back(ledger: Ledger) -> None:

@@ -4,7 +4,7 @@ import dataclasses
 from datetime import date, timedelta
 
 from storage.ledger.port import Ledger
-from storage.records import Batch, DayCount, Missing, Owner, Receipt, Slot
+from storage.records import Batch, DayCount, Done, Missing, Owner, Receipt, Slot
 from tests.ledger.ledgers import DAY, at, missing, read, reading, row, slot, standing
 
 LONG = at(-1000), at(1000)
@@ -88,6 +88,26 @@ async def test_what_has_a_value_is_never_missing(ledger: Ledger) -> None:
     await ledger.append(Batch(readings=(reading(2, 1, fills=slot(2)),), missing=(missing(slot(2)),)))
     assert await ledger.closed(*LONG) == ()
     assert await counts(ledger) == (count("", 2, 2),)
+
+
+async def test_what_comes_after_the_cut_off_is_collected_and_not_of_the_first_round(ledger: Ledger) -> None:
+    in_time, late = reading(1, 1, fills=slot(1)), reading(2, 2, fills=slot(2))
+    await ledger.append(Batch(readings=(in_time, late), late=frozenset({slot(2)})))
+    assert await ledger.filled(*LONG) == {slot(1), slot(2)}
+    assert await counts(ledger) == (count("", 2, first_round=1),)
+
+
+async def test_what_words_stand_for_is_done_without_a_reading(ledger: Ledger) -> None:
+    clock, status, events = (slot(1, quantity=word) for word in ("clock", "status", "events"))
+    await ledger.append(Batch(missing=(missing(clock), missing(events))))
+    served = Batch(done=(Done(clock, DAY, at(2)), Done(status, DAY, at(2))))
+    receipt = await ledger.append(served)
+    assert receipt == Receipt(stored=0, duplicates=0, conflicts=0, slots_filled=2)
+    assert (await ledger.append(served)).slots_filled == 0
+    assert await ledger.filled(*LONG) == {clock, status}
+    assert [one.slot for one in await ledger.closed(*LONG)] == [events]
+    assert await counts(ledger) == (count("", 2, first_round=1), count("no_answer", 1))
+    assert await standing(ledger) == []
 
 
 async def test_redelivery_counts_nothing_twice(ledger: Ledger) -> None:

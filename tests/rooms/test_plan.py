@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from collector.acquisition.plan import Owed, owed, slots_for, timetable
+from collector.acquisition.calendar import timetable
+from collector.acquisition.plan import Owed, owed, slots_for
 from storage.records import Basis, Plan, PlanVersion, Slot
 from storage.registry import Registered
 from tests.rooms.plans import DAILY, ENERGY, LONG_AGO, QUARTER, SHANGHAI, gives, shanghai, standing

@@ -34,6 +34,16 @@ def test_a_small_configuration_has_the_defaults_of_the_design() -> None:
     assert not village.echo
     assert village.gap is None
     assert found.plan_records == (Plan("daily", ("1-0:1.8.0",), Basis.FREEZE, at_minute=5),)
+    more = 'at = "00:05"\nstations = ["East"]\njitter = "2m"\nwindow = "6h"\ncutoff = "08:00"\ndays = [11, 1]'
+    text = SMALL.replace('basis = "freeze"\nat = "00:05"', f'basis = "settlement"\n{more}')
+    (plan,) = settings(text).plan_records
+    assert (plan.stations, plan.days, plan.jitter_s, plan.window_s, plan.cutoff_minute) == (
+        ("East",),
+        (1, 11),
+        120,
+        21600,
+        480,
+    )
     assert found.billing is not None
     assert found.billing.groups[0].cutoff == timedelta(days=3)
 
@@ -165,6 +175,26 @@ PLAN = 'at = "00:05"'
         (PLAN, PLAN + '\nevery = "15m"', "plan.0.every: stands beside at"),
         (PLAN, 'every = "400ms"', "400ms is out of range; it may be 1s to 1d"),
         (PLAN, 'every = "1500ms"', "1500ms is no whole number of seconds"),
+        ('basis = "freeze"', 'basis = "curve"', 'plan.0.at: is no grid; a curve is written with every = "15m"'),
+        (f'basis = "freeze"\n{PLAN}', 'basis = "settlement"\nevery = "1h"', "plan.0.every: has no meaning"),
+        (PLAN, PLAN + "\ndays = [1]", 'plan.0.days: has no meaning with basis = "freeze"'),
+        ('basis = "freeze"', 'basis = "settlement"\ndays = [31]', "plan.0.days.0: is 31, but must be at most 28"),
+        ('["1-0:1.8.0"]', '["clock"]', 'plan.0.read.0: "clock" has no basis; give it a plan of its own'),
+        (
+            'read = ["1-0:1.8.0"]\nbasis = "freeze"',
+            'read = ["1-0:1.8.0*01"]\nbasis = "settlement"',
+            "plan.0.read.0: 1-0:1.8.0*01 names a copy; which copy it is, is found by its day: write 1-0:1.8.0",
+        ),
+        (PLAN, PLAN + '\nwindow = "2d"', "plan.0.window: 2d is out of range; it may be 1s to 1d"),
+        (PLAN, PLAN + '\nwindow = "1500ms"', "plan.0.window: 1500ms is no whole number of seconds"),
+        (
+            f'basis = "freeze"\n{PLAN}',
+            'every = "15m"\nwindow = "1h"',
+            "plan.0.window: 1h is longer than every; a value as it runs is the next slot's by then",
+        ),
+        (PLAN, PLAN + '\nwindow = "1h"\njitter = "2h"', "plan.0.jitter: 2h is longer than a slot stays open, 1h"),
+        (PLAN, PLAN + '\ncutoff = "00:05"', "plan.0.cutoff: 00:05 is before the last meter is asked, at 00:05"),
+        (PLAN, PLAN + '\njitter = "2h"\ncutoff = "02:00"', "plan.0.cutoff: 02:00 is before the last meter is asked"),
         (PLAN, "at = 00:05:00", 'plan.0.at: is 00:05:00, but must be text in quotes, as in "00:05"'),
         ('directory = "deliveries"', "", "billing.directory: is missing"),
         ('name = "homes"', 'name = "homes"\nday = 31', "billing.group.0.day: is 31, but must be at most 28"),
