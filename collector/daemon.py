@@ -245,16 +245,19 @@ async def _drained(working: Iterable[asyncio.Task[None]]) -> None:
 
 
 async def run_daemon(daemon: Daemon, reload: Callable[[], None]) -> None:
-    """Run with signals: the first SIGTERM or SIGINT drains, SIGHUP calls `reload`."""
+    """Run with signals: the first SIGTERM or SIGINT drains, SIGHUP calls `reload`. For the last thing that a process does:
+    afterwards it is deaf to them, since a second SIGTERM would kill it while it closes the ledger, and its status would
+    say that it had not ended well. (The loop's own handlers leave a gap: it puts the default back when it closes.)
+    """
     loop = asyncio.get_running_loop()
-    loop.add_signal_handler(signal.SIGHUP, reload)
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, daemon.stop)
+    heeded = {signal.SIGTERM: daemon.stop, signal.SIGINT: daemon.stop, signal.SIGHUP: reload}
+    for number, act in heeded.items():
+        signal.signal(number, lambda *_, act=act: loop.call_soon_threadsafe(act))
     try:
         await daemon.run()
     finally:
-        for number in (signal.SIGHUP, signal.SIGTERM, signal.SIGINT):
-            loop.remove_signal_handler(number)
+        for number in heeded:
+            signal.signal(number, signal.SIG_IGN)
 
 
 def new_loop() -> asyncio.AbstractEventLoop:

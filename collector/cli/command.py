@@ -120,7 +120,7 @@ def config_option(function: F) -> F:
         "-c",
         "--config",
         cls=Option,
-        type=click.Path(path_type=Path),
+        type=click.Path(path_type=Path, readable=False),  # whether it may be read, says opening it
         required=True,
         envvar="CHAOBIAO_CONFIG",
         metavar="FILE",

@@ -34,7 +34,7 @@ def meters() -> None:
     ),
 )
 @config_option
-@click.argument("file", metavar="CSV", type=click.Path(path_type=Path))
+@click.argument("file", metavar="CSV", type=click.Path(path_type=Path, readable=False))
 def import_(config: Path, file: Path) -> None:
     """Import, and say what changed."""
     change = asyncio.run(_import(open_site(config), file))
@@ -46,7 +46,7 @@ def import_(config: Path, file: Path) -> None:
 
 
 async def _import(site: Site, file: Path) -> RegistryChange | None:
-    async with site.ledger(create=True) as ledger:
+    async with site.ledger(make_for=file) as ledger:
         return await import_registry(ledger, site.settings, site.profiles, SystemClock(), file=file)
 
 

@@ -7,7 +7,9 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from collector.clock import SystemClock
 from collector.settings.loading import load_profiles, load_settings
+from collector.settings.registry_rows import read_registry
 from collector.settings.schema import Settings
 from protocols.profile import Profile
 from storage.engine import open_ledger
@@ -22,9 +24,15 @@ class Site:
     profiles: dict[str, Profile]
 
     @asynccontextmanager
-    async def ledger(self, *, create: bool = False) -> AsyncIterator[Ledger]:
-        """The ledger, open inside the block. `create`: make the database where there is none."""
-        ledger = await open_ledger(self.settings.storage.url.url, create=create)
+    async def ledger(self, *, make_for: Path | None = None) -> AsyncIterator[Ledger]:
+        """The ledger, open inside the block. `make_for`: where there is no database, make one for this registry file.
+
+        :raises SettingsError: every mistake of that file; no database is made for one that is wrong.
+        """
+        database = self.settings.storage.url
+        if make_for is not None and not database.path.exists():
+            read_registry(make_for, self.settings, self.profiles, at=SystemClock().now())
+        ledger = await open_ledger(database.url, create=make_for is not None)
         try:
             yield ledger
         finally:

@@ -13,16 +13,15 @@ import click
 from collector.cli import shapes
 from collector.cli.command import Command, Option, config_option, json_option
 from collector.cli.failures import FAILED
+from collector.cli.opening import Site, open_site
 from collector.cli.tables import local_text, quantity_name, show_table
 from collector.clock import SystemClock
 from collector.errors import UsageError
 from collector.jobs.collect import Collected
 from collector.jobs.read import Pass, ReadNow
 from collector.settings.durations import parse_duration
-from collector.settings.loading import load_profiles, load_settings
 from collector.settings.schema import Settings
 from collector.words import mark, say, say_n
-from storage.engine import open_ledger
 from storage.records import Basis, Missing, Reading
 
 NAMED = 20
@@ -51,11 +50,11 @@ NAMED = 20
 @json_option
 def read(config: Path, meters: tuple[str, ...], plan: str | None, wait: str, as_json: bool) -> None:
     """Ask, store, print."""
-    settings = load_settings(config)
+    site = open_site(config)
     patience = _wait(wait)
-    shown = _Printer(settings, as_json)
+    shown = _Printer(site.settings, as_json)
     try:
-        done = asyncio.run(_read(settings, meters, plan, patience, shown))
+        done = asyncio.run(_read(site, meters, plan, patience, shown))
     finally:
         shown.finish()  # what came before a Ctrl-C is stored, and told
     _summary(done)
@@ -63,15 +62,10 @@ def read(config: Path, meters: tuple[str, ...], plan: str | None, wait: str, as_
         click.get_current_context().exit(FAILED)
 
 
-async def _read(
-    settings: Settings, meters: tuple[str, ...], plan: str | None, patience: timedelta, shown: _Printer
-) -> Pass:
-    ledger = await open_ledger(settings.storage.url.url, create=True)
-    try:
-        now = ReadNow(settings, load_profiles(settings), ledger, SystemClock(), told=shown.take)
+async def _read(site: Site, meters: tuple[str, ...], plan: str | None, patience: timedelta, shown: _Printer) -> Pass:
+    async with site.ledger(make_for=site.settings.registry.file) as ledger:
+        now = ReadNow(site.settings, site.profiles, ledger, SystemClock(), told=shown.take)
         return await now.run(meters, plan, patience)
-    finally:
-        await ledger.close()
 
 
 class _Printer:

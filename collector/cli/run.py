@@ -11,13 +11,11 @@ from pathlib import Path
 import click
 
 from collector.cli.command import Command, Option, config_option
+from collector.cli.opening import Site, open_site
 from collector.clock import SystemClock
 from collector.daemon import Daemon, new_loop, run_daemon
 from collector.errors import CollectorError
-from collector.settings.loading import load_profiles, load_settings
-from collector.settings.schema import Settings
 from collector.words import mark
-from storage.engine import open_ledger
 from storage.office import office
 
 log = logging.getLogger(__name__)
@@ -48,32 +46,29 @@ LOG_TIME = "%Y-%m-%dT%H:%M:%S%z"
 @click.option("-v", "--verbose", cls=Option, is_flag=True, help=mark("Say more in the log."))
 def run(config: Path, role: str, verbose: bool) -> None:
     """Load, open, run."""
-    settings = load_settings(config)
+    site = open_site(config)
     logging.basicConfig(
         stream=sys.stderr, level=logging.DEBUG if verbose else logging.INFO, format=LOG_FORMAT, datefmt=LOG_TIME
     )
     for chatty in ("apscheduler", "aiosqlite", "alembic", "asyncio"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
     with asyncio.Runner(loop_factory=new_loop) as runner:
-        runner.run(_run(config, settings))
+        runner.run(_run(config, site))
 
 
-async def _run(config: Path, settings: Settings) -> None:
-    ledger = await open_ledger(settings.storage.url.url, create=True)
-    try:
+async def _run(config: Path, site: Site) -> None:
+    settings = site.settings
+    async with site.ledger(make_for=settings.registry.file) as ledger:
         with office(settings.storage.url.url):
-            daemon = Daemon(settings, load_profiles(settings), ledger, clock=SystemClock())
+            daemon = Daemon(settings, site.profiles, ledger, clock=SystemClock())
             await run_daemon(daemon, partial(_reload, config, daemon))
-    finally:
-        await ledger.close()
 
 
 def _reload(config: Path, daemon: Daemon) -> None:
     """SIGHUP: the configuration as it is now; one that is broken leaves the old one running."""
     try:
-        settings = load_settings(config)
-        profiles = load_profiles(settings)
+        site = open_site(config)
     except CollectorError as error:
         log.error("the new configuration is not taken, the old one goes on: %s", error)
     else:
-        daemon.change(settings, profiles)
+        daemon.change(site.settings, site.profiles)

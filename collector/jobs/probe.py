@@ -67,8 +67,12 @@ class Probe:
     zone: ZoneInfo
 
     async def with_profile(self, profile: Profile) -> Probed:
-        """All that the profile has: instant values, and the latest copy of what the meter keeps by itself."""
+        """All that the profile has: instant values, and the latest copy of what the meter keeps by itself.
+
+        :raises RequestError: for an address that the protocol does not have.
+        """
         wanted = tuple(dict.fromkeys(Wanted(one.quantity, one.basis) for one in profile.registers))
+        self.dialect.requests(profile, self.address, wanted)  # an address that cannot be: refused with nothing opened
         line = Line(make_link(self.url), self.clock)
         try:
             visit = await read_meter(line, self.dialect, profile, self._meter(profile.id), wanted, self.timing)

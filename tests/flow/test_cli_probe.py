@@ -80,6 +80,13 @@ def test_what_a_profile_has_and_the_meter_has_not_is_status_1(dlt645: str) -> No
     assert "refused: the meter refuses" in done.stderr
 
 
+@pytest.mark.parametrize("profile", [(), ("--profile", "eastron_sdm120")], ids=["usual", "profile"])
+def test_an_address_that_the_protocol_does_not_have_is_wrong_usage(profile: tuple[str, ...]) -> None:
+    done = run("probe", "tcp://127.0.0.1:1", "--protocol", "modbus-tcp", "--address", "300", *profile)
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert done.stderr == "'300' is no Modbus unit; write a number from 0 to 247 or 255\n"
+
+
 def test_nobody_there_is_status_1() -> None:
     done = run("probe", "tcp://127.0.0.1:1", "--protocol", "dlt645", "--address", "161")
     assert done.exit_code == 1

@@ -15,6 +15,8 @@ from decimal import Decimal
 from importlib import resources
 from pathlib import Path
 
+import pytest
+
 from tests.flow.commands import finish, start
 from tests.flow.daemons import (
     PATIENT_S,
@@ -48,6 +50,21 @@ def test_ctrl_c_drains_too(tmp_path: Path) -> None:
     wait_for_line(process, "collecting 1 meter")
     process.send_signal(signal.SIGINT)
     assert finish(process).status == 0
+
+
+@pytest.mark.parametrize("again", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP], ids=lambda one: one.name)
+def test_a_signal_that_comes_while_it_closes_does_not_change_how_it_ended(
+    tmp_path: Path, again: signal.Signals
+) -> None:
+    channel = f'name = "a"\nlink = "tcp://127.0.0.1:{closed_port()}"\nprotocol = "modbus-tcp"'
+    process = start("run", "-c", installation(tmp_path, channel, meters="m1,eastron_sdm630,a,1\n"))
+    wait_for_line(process, "collecting 1 meter")
+    process.send_signal(signal.SIGTERM)
+    wait_for_line(process, "nothing is left half done")  # drained; the ledger is still to be closed
+    while process.poll() is None:
+        process.send_signal(again)
+    assert process.returncode == 0
+    finish(process)
 
 
 def test_a_second_daemon_on_one_database_stops_with_one_sentence(tmp_path: Path) -> None:

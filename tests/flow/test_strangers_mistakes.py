@@ -1,9 +1,11 @@
 """A stranger's mistakes: each gets one clear sentence, the right exit status, no traceback, and leaves things as they were."""
 
+import errno
 import os
 import signal
 import sqlite3
 from pathlib import Path
+from typing import Any
 
 import pytest
 import serial
@@ -69,6 +71,22 @@ def test_a_configuration_that_is_not_there(tmp_path: Path) -> None:
     refused(chaobiao("check", "-c", tmp_path / "none.toml"), "none.toml: No such file or directory")
 
 
+# Root may read everything; so the system's answer is put in its place.
+@pytest.mark.parametrize("command", [("check", "-c"), ("meters", "import", "-c")])
+def test_a_file_that_may_not_be_read(config: Path, command: tuple[str, ...], monkeypatch: pytest.MonkeyPatch) -> None:
+    mine = config if command == ("check", "-c") else config.with_name("meters.csv")
+    opened = Path.open
+
+    def forbidden(path: Path, *args: Any, **options: Any) -> Any:
+        if path == mine:
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return opened(path, *args, **options)
+
+    monkeypatch.setattr(Path, "open", forbidden)
+    monkeypatch.setattr(os, "access", lambda path, *_: Path(path) != mine)
+    refused(chaobiao(*command, config, *([mine] if mine != config else [])), f"{mine}: Permission denied")
+
+
 @pytest.mark.parametrize("command", [("check", "-c"), ("meters", "import", "-c")])
 def test_a_duplicate_meter(config: Path, command: tuple[str, ...]) -> None:
     csv_file = config.with_name("meters.csv")
@@ -87,6 +105,15 @@ def test_an_unknown_profile(config: Path, command: tuple[str, ...]) -> None:
     assert ended.err.startswith(
         f'{csv_file}:4: meter M3: profile: "dlt645_2007_1q" is no profile; did you mean "dlt645_2007_1p"?'
     )
+
+
+@pytest.mark.parametrize("command", ["meters import", "read", "run"])
+def test_no_database_is_made_for_a_registry_that_is_wrong(config: Path, command: str) -> None:
+    csv_file = config.with_name("meters.csv")
+    csv_file.write_text(METERS + ",,,M3,dlt645_2007_1q,village-1,163,,,,\n", "utf-8")
+    ended = chaobiao(*command.split(), "-c", config, *([csv_file] if command == "meters import" else []))
+    assert (ended.status, "meters.csv:4: meter M3: profile" in ended.err) == (2, True)
+    assert sorted(path.name for path in config.parent.iterdir()) == ["collector.toml", "meters.csv"]
 
 
 @pytest.mark.parametrize("command", NEEDS_THE_LEDGER, ids=" ".join)
