@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Protocol
 
 from protocols.profile import Profile
@@ -15,11 +16,16 @@ from protocols.telegram import Garbage, Item, Request, Session, Telegram
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """One value to be read: `back` counts the copies a meter kept by itself, 1 = the latest (freeze, settlement)."""
+    """One value to be read: `back` counts the copies a meter kept by itself, 1 = the latest (freeze, settlement).
+
+    Of a curve `count` records are wanted from `since` on: the meter's own stamp of the first, naive, in the meter's zone.
+    """
 
     quantity: str
     basis: str = "instant"
     back: int = 1
+    since: datetime | None = None
+    count: int = 1
 
 
 @dataclass(frozen=True, slots=True)

@@ -286,6 +286,7 @@ def _check(document: TomlFile) -> Profile:
 
 
 _DLT645_ID = re.compile(r"[0-9A-F]{8}|[0-9A-F]{6}nn", re.ASCII)
+_DLT645_CURVE = re.compile(r"060[1-6]0001", re.ASCII)
 _DLT645_PICTURE = re.compile(r"S?X+(\.X+)?( YYMMDDhhmm)?")
 
 
@@ -295,6 +296,11 @@ def _misfits(protocol: str, register: Register) -> Iterator[tuple[str, str]]:
         for key, id_ in (("id", register.id), ("time_id", register.time_id)):
             if id_ is not None and not _DLT645_ID.fullmatch(id_):
                 yield key, f"{id_!r} is no data identifier; write it as 00010000, or 050601nn where there are copies"
+        if register.basis == "curve" and (not _DLT645_CURVE.fullmatch(register.id) or register.every_s is None):
+            yield (
+                "id",
+                f"{register.id!r}: a curve is read from load records, 06010001 to 06060001, every_s seconds apart",
+            )
         picture = register.type
         if not _DLT645_PICTURE.fullmatch(picture) or picture.partition(" ")[0].count("X") % 2:
             yield "type", f"{picture!r} is no picture of whole bytes, such as XXXXXX.XX (S in front: signed)"

@@ -75,6 +75,9 @@ OUTCOMES: dict[str, Rule] = {
     # the meter answered, and what was owed is not among what it said
     "no_value": Rule(Owner.METER),
     "no_freeze": Rule(Owner.METER),
+    "no_record": Rule(Owner.METER),
+    "no_settlement": Rule(Owner.METER),
+    "ambiguous_settlement": Rule(Owner.METER),
     "no_time_stamp": Rule(Owner.METER),
     "freeze_moved": Rule(Owner.METER),
     "impossible_time": Rule(Owner.METER),
@@ -84,6 +87,7 @@ OUTCOMES: dict[str, Rule] = {
     # ours
     "bad_request": Rule(Owner.OURS),
     "window_closed": Rule(Owner.OURS),
+    "overwritten": Rule(Owner.OURS),
     # nobody's
     "no_supply": Rule(Owner.SUPPLY),
 }

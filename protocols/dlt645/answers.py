@@ -3,17 +3,17 @@
 Never raises for what a meter says, and never gives a number for bytes of another length than the picture's. A value that
 the meter kept gets the stamp that was read with it; without a stamp that stood still it is an item with a reason:
 `no_time_stamp` (not read both before and after), `freeze_moved` (a new freeze was made meanwhile: ask again),
-`impossible_time` (no instant at all).
+`impossible_time` (no instant at all), `ambiguous_settlement` (the settlement days leave open when a copy was made).
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime
 
 from protocols.dialect import Exchange
-from protocols.dlt645 import identifiers, pictures
+from protocols.dlt645 import identifiers, load_records, pictures, settlements
 from protocols.dlt645.address import from_wire
 from protocols.dlt645.controls import READ_ADDRESS
 from protocols.dlt645.identifiers import copy_of
@@ -33,6 +33,8 @@ def by_table(exchanges: Sequence[Exchange]) -> tuple[Item, ...]:
             found.append(Item(exchange.request.target, reason="wrong_length"))
         elif exchange.request.function == READ_ADDRESS:
             found.append(Item(ADDRESS, payload, value=from_wire(payload)))
+        elif load_records.RECORD.fullmatch(exchange.request.target):
+            found += load_records.items(exchange.request.target, payload)
         else:
             found += identifiers.items(exchange.request.target, payload)
     return tuple(found)
@@ -42,6 +44,7 @@ def by_profile(profile: Profile, exchanges: Sequence[Exchange]) -> tuple[Item, .
     """The profile's registers that were asked for, in the order of the answers."""
     found: list[Item] = []
     stamps = _Stamps(profile, exchanges)
+    settled = _Settled(exchanges)
     for exchange in exchanges:
         request, payload = exchange.request, _whole(exchange)
         if profile.identity is not None and request.target == profile.identity.id:
@@ -50,14 +53,27 @@ def by_profile(profile: Profile, exchanges: Sequence[Exchange]) -> tuple[Item, .
             back = copy_number(register.id, request.target, register.depth)
             if back is None or not {register.id, register.quantity} <= set(request.ids):
                 continue
+            if register.basis == "curve":
+                found += _curve(register, payload)
+                continue
             item = _value(profile, register, payload)
-            found.append(stamps.onto(item, copy_of(register.time_id, back)) if register.time_id else item)
+            if register.time_id:
+                item = stamps.onto(item, copy_of(register.time_id, back))
+            elif register.basis == "settlement":
+                item = settled.onto(item, back)
+            found.append(item)
     return tuple(found)
 
 
 def copy_number(pattern: str, target: str, depth: int) -> int | None:
     """Which copy of `050601nn` the identifier `05060103` is: 3; 1 where there are no copies; None if it is another's."""
-    return next((back for back in range(1, depth + 1) if copy_of(pattern, back) == target), None)
+    head, copies, tail = pattern.partition("nn")
+    if not copies:
+        return 1 if pattern == target else None
+    number = target[len(head) : len(head) + 2]
+    if target != head + number + tail or not 1 <= int(number, 16) <= depth:
+        return None
+    return int(number, 16)
 
 
 def _whole(exchange: Exchange) -> bytes | None:
@@ -67,13 +83,30 @@ def _whole(exchange: Exchange) -> bytes | None:
     return b"".join(part.payload for part in exchange.telegrams)
 
 
+def _item(register: Register) -> Item:
+    unit = register.unit if register.scale == 1 else None
+    return Item(register.id, unit=unit, quantity=register.quantity, basis=register.basis)
+
+
+def _curve(register: Register, payload: bytes | None) -> Iterator[Item]:
+    """One value of each record, with the record's stamp."""
+    item = _item(register)
+    number = int(register.id[2:4])
+    for record in load_records.records(payload or b""):
+        if record is None:
+            yield replace(item, raw=payload or b"", reason="wrong_length")
+            return
+        value = record.field(number, register.position)
+        if record.time is None:
+            yield replace(item, raw=payload or b"", reason="impossible_time")
+        elif value is None or not value.strip(b"\xff"):
+            yield replace(item, raw=value or b"", time=record.time, reason="invalid_value")
+        else:
+            yield replace(_read(item, register.type, value), time=record.time)
+
+
 def _value(profile: Profile, register: Register, payload: bytes | None) -> Item:
-    item = Item(
-        register.id,
-        unit=register.unit if register.scale == 1 else None,
-        quantity=register.quantity,
-        basis=register.basis,
-    )
+    item = _item(register)
     if payload is not None and _is_block(profile, register):
         size = pictures.parse(register.type).length
         start = register.position * size
@@ -100,6 +133,29 @@ def _read(item: Item, picture: str, payload: bytes | None) -> Item:
     if how.stamped and read.time is None and not read.reason:
         return replace(item, raw=payload, reason="impossible_time")
     return replace(item, raw=payload, value=read.value, time=read.time, reason=read.reason)
+
+
+class _Settled:
+    """The times of settlement copies, reckoned from what was read around them."""
+
+    def __init__(self, exchanges: Sequence[Exchange]) -> None:
+        told: dict[str, list[bytes | None]] = {}
+        for exchange in exchanges:
+            if exchange.request.target in settlements.BEFORE:
+                told.setdefault(exchange.request.target, []).append(_whole(exchange))
+        days = [told.get(target, [None])[0] for target in settlements.DAYS]
+        dates, times = (told.get(target, []) for target in settlements.AFTER)
+        clocks = [settlements.clock(date, time) for date, time in zip(dates, times, strict=False)]
+        before, after = (clocks[0], clocks[-1]) if len(clocks) > 1 else (None, None)
+        self._made = settlements.instants(days, before, after)
+
+    def onto(self, item: Item, back: int) -> Item:
+        """The value of a copy with its time, or without a value why not."""
+        if item.reason:
+            return item
+        if isinstance(self._made, str):
+            return replace(item, value=None, reason=self._made)
+        return replace(item, time=self._made[back - 1])
 
 
 class _Stamps:

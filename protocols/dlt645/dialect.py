@@ -4,6 +4,8 @@ A register that the profile puts at `0001FF00` or `050601nn` is one value of a b
 A daily freeze is known by its own time stamp, never by its place in the meter's memory (DESIGN §2). The stamp is an
 identifier of its own, and when the meter makes a new freeze between two answers, every copy moves on by one place: the value
 of one day would get the stamp of another. So the stamp is asked before and after the values, and counts only if it stood still.
+A settlement copy has no stamp; what its time is reckoned from is asked around it in the same way (`settlements`). Records of a
+load curve carry their stamp with them (`load_records`).
 """
 
 from __future__ import annotations
@@ -12,13 +14,18 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from protocols.dialect import Decoded, Exchange, Wanted
-from protocols.dlt645 import answers, dump
+from protocols.dlt645 import answers, dump, load_records, settlements
 from protocols.dlt645.address import full_address
 from protocols.dlt645.controls import FOLLOW_UP, READ
 from protocols.dlt645.identifiers import copy_of
 from protocols.dlt645.session import LAST_SEQUENCE, Dlt645Session
 from protocols.profile import Profile
 from protocols.telegram import Item, Request, Telegram
+
+_Around = tuple[tuple[str, ...], tuple[str, ...]]
+"""Identifiers asked before and after some values: what says their time."""
+_Question = tuple[str, bytes]
+"""An identifier, and what is asked beyond it."""
 
 USUAL = (
     "00000000",
@@ -56,20 +63,29 @@ class Dlt645Dialect:
         for a stamp are all that is lost without it. :raises RequestError: for no address.
         """
         asked = full_address(address)
-        plain: dict[str, dict[str, None]] = {}
-        stamped: dict[str, dict[str, dict[str, None]]] = {}
+        groups: dict[_Around, dict[_Question, dict[str, None]]] = {((), ()): {}}
         for want in wanted:
             register = profile.find(want.quantity, want.basis)
             if register is None or not 1 <= want.back <= register.depth:
                 continue
-            values = plain
+            around: _Around = ((), ())
+            question = copy_of(register.id, want.back), b""
             if register.time_id:
-                values = stamped.setdefault(copy_of(register.time_id, want.back), {})
-            values.setdefault(copy_of(register.id, want.back), {}).update({register.id: None, register.quantity: None})
-        order = [_read(asked, target, ids) for target, ids in plain.items()]
-        for stamp, values in stamped.items():
-            time = _read(asked, stamp, [id_ for ids in values.values() for id_ in ids])
-            order += [time, *(_read(asked, target, ids) for target, ids in values.items()), time]
+                around = ((copy_of(register.time_id, want.back),),) * 2
+            elif register.basis == "settlement":
+                around = settlements.BEFORE, settlements.AFTER
+            elif register.basis == "curve":
+                if want.since is None:
+                    continue
+                question = register.id, load_records.question(want.count, want.since)
+            ids = groups.setdefault(around, {}).setdefault(question, {})
+            ids.update({register.id: None, register.quantity: None})
+        order: list[Request] = []
+        for (before, after), values in groups.items():
+            every = [id_ for ids in values.values() for id_ in ids]
+            order += [_read(asked, target, every) for target in before]
+            order += [replace(_read(asked, target, ids), data=data) for (target, data), ids in values.items()]
+            order += [_read(asked, target, every) for target in after]
         return tuple(order)
 
     def identity(self, profile: Profile, address: str) -> Request | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from protocols.dialect import Decoded
-from protocols.dlt645 import identifiers
+from protocols.dlt645 import identifiers, load_records
 from protocols.dlt645.address import from_wire
 from protocols.dlt645.answers import ADDRESS
 from protocols.dlt645.controls import FOLLOW_UP, READ, READ_ADDRESS
@@ -52,4 +52,6 @@ def _items(frame: Frame, said: Telegram) -> tuple[Item, ...]:
         return ()
     if frame.more or frame.function == FOLLOW_UP:
         return (Item(identifier, said.payload, reason="unfinished"),)
+    if load_records.RECORD.fullmatch(identifier):
+        return load_records.items(identifier, said.payload)
     return identifiers.items(identifier, said.payload)

@@ -40,7 +40,7 @@ LAST_SEQUENCE = 255
 
 
 def request_data(request: Request) -> bytes:
-    """The plain data of a request: identifier low byte first, and for a follow-up its number.
+    """The plain data of a request: identifier low byte first, what else is asked with it, and for a follow-up its number.
 
     :raises RequestError: for another function, no identifier, or a number that one byte does not hold.
     """
@@ -52,7 +52,7 @@ def request_data(request: Request) -> bytes:
         raise RequestError(f"{request.target!r} is no data identifier; write it as 00010000")
     data = bytes.fromhex(request.target)[::-1]
     if request.function == READ:
-        return data
+        return data + request.data
     if not 1 <= request.count <= LAST_SEQUENCE:
         raise RequestError(f"follow-ups are numbered 1 to {LAST_SEQUENCE}, not {request.count}")
     return data + bytes([request.count])
