@@ -96,6 +96,9 @@ Event = NeedMore | Garbage | Telegram
 class Session(Protocol):
     """What a link drives. One session serves one line; it keeps the last request so that answers can be checked."""
 
+    expects: int
+    """Bytes of the answer to the last request; 0 where the request does not tell."""
+
     def send(self, request: Request) -> bytes:
         """Bytes of the request. :raises RequestError: if the protocol cannot express it."""
 

@@ -4,6 +4,10 @@ Two protocols may share a line; each has one session, kept here because it remem
 nothing of meters' values and never retries (`visit` does). Invariant: when an exchange ended otherwise than with its own
 answer (error, time-out, cancellation), nothing that belongs to it can reach the next one: where framing needs silence the
 line goes into quarantine, elsewhere the connection is closed.
+
+While nothing else has been sent, an answer that comes late is still the answer to the question. So where the quarantine would
+have to be waited for in any case, it is spent listening: a late answer costs its lateness and no value, a silent meter as
+much as before. Elsewhere a meter counts as silent after its own usual time (`latency`), at most after the channel's time-out.
 """
 
 from __future__ import annotations
@@ -12,6 +16,7 @@ import asyncio
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
+from collector.acquisition.latency import Latencies
 from collector.acquisition.link import Link
 from collector.acquisition.outcome import OK, rule
 from collector.acquisition.quarantine import Guard, Quarantine
@@ -64,6 +69,8 @@ class _Talk:
     begun: float
     sent: bytes = b""
     sent_at: float | None = None
+    first_at: float = 0.0
+    """When the first bytes came; `heard_at`: the last."""
     heard_at: float = 0.0
     received: bytearray = field(default_factory=bytearray)
     count: int = 0
@@ -71,6 +78,8 @@ class _Talk:
     overslept: bool = False
 
     def take(self, data: bytes, now: float) -> None:
+        if not self.count:
+            self.first_at = now
         self.heard_at = now
         self.count += len(data)
         if len(self.received) < KEPT:
@@ -94,8 +103,11 @@ def _trouble(error: ProtocolError) -> _Trouble:
 
 class Line:
     """One medium and the sessions on it. `guard` decides when it is safe to send; `deaf_s`, when silence is the connection's;
-    `oversleep`, when an answer is too old.
+    `oversleep`, when an answer is too old; `latencies` is what was learned of its meters.
     """
+
+    width = 1
+    """How many exchanges may be under way at once."""
 
     def __init__(
         self,
@@ -105,8 +117,10 @@ class Line:
         guard: Guard | None = None,
         deaf_s: float = DEAF_S,
         oversleep: float = OVERSLEEP,
+        latencies: Latencies | None = None,
     ) -> None:
         self.link = link
+        self.latencies = Latencies() if latencies is None else latencies
         self._clock = clock
         self._guard: Guard = Quarantine() if guard is None else guard
         self._lock = asyncio.Lock()
@@ -117,6 +131,8 @@ class Line:
         self._oversleep = oversleep
         self._unheard_since: float | None = None
         """When the first question went out after the last byte came in."""
+        self._doubtful_until = float("-inf")
+        """Until then a gateway may still be busy with a question that had no answer: nobody else is called silent early."""
 
     async def exchange(self, dialect: Dialect, request: Request, timing: Timing, errand: Errand) -> Try:
         """Ask once. Who comes while another exchange is under way waits for its end. Never raises for what the medium or
@@ -126,7 +142,7 @@ class Line:
             talk = _Talk(self._clock.now(), asyncio.get_running_loop().time())
             ended = False
             try:
-                answer = await self._converse(dialect, request, timing, talk)
+                answer = await self._converse(dialect, request, timing, errand, talk)
                 if isinstance(answer, _Trouble) and answer.hang_up:
                     await self._hang_up()
                 ended = True
@@ -139,7 +155,7 @@ class Line:
                 self._guard.answered(talk.heard_at, timing)
             else:
                 self._doubt(talk, timing)
-            return self._ended(talk, errand, answer)
+            return self._ended(talk, errand, answer, timing)
 
     async def overhear(self, for_s: float, timing: Timing) -> bytes:
         """What comes behind an answer though nobody was asked again: who else answered to a wildcard.
@@ -167,7 +183,9 @@ class Line:
         async with self._lock:
             await self._hang_up()
 
-    async def _converse(self, dialect: Dialect, request: Request, timing: Timing, talk: _Talk) -> Telegram | _Trouble:
+    async def _converse(
+        self, dialect: Dialect, request: Request, timing: Timing, errand: Errand, talk: _Talk
+    ) -> Telegram | _Trouble:
         loop = asyncio.get_running_loop()
         session = self._session(dialect)
         try:
@@ -187,22 +205,35 @@ class Line:
             talk.started_at, talk.begun, talk.sent = self._clock.now(), loop.time(), data
             await self.link.write(data, loop.time() + timing.timeout_s)
             talk.sent_at = loop.time()
-            found = await self._listen(session, dialect, timing, talk)
+            patience_s = self._patience(session, dialect, timing, errand, talk.sent_at)
+            found = await self._listen(session, dialect, timing, talk, patience_s)
         except LinkError as error:
             return _Trouble(error.reason, error.owner, error.detail, hang_up=True)
         if isinstance(found, Telegram):
+            if talk.sent_at >= self._doubtful_until:  # else it may have queued behind another's silence
+                self.latencies.observed(errand.meter, talk.first_at - talk.sent_at, session.expects)
             return found
-        trouble = _trouble(found) if found is not None else _silence(talk, timing)
+        trouble = _trouble(found) if found is not None else _silence(talk, timing, patience_s)
         return replace(trouble, hang_up=not dialect.streaming and not trouble.refusal)
 
+    def _patience(self, session: Session, dialect: Dialect, timing: Timing, errand: Errand, now: float) -> float:
+        """How long nothing may come before there is no answer, in seconds."""
+        if dialect.streaming:
+            return self._guard.listen_s(timing)
+        if now < self._doubtful_until:
+            return timing.timeout_s
+        return self.latencies.timeout(errand.meter, timing.timeout_s, session.expects)
+
     async def _listen(
-        self, session: Session, dialect: Dialect, timing: Timing, talk: _Talk
+        self, session: Session, dialect: Dialect, timing: Timing, talk: _Talk, patience_s: float
     ) -> Telegram | ProtocolError | None:
         """The answer, or the first thing that was wrong, or None for silence. Where framing needs silence, what is wrong is
-        skipped as long as the time lasts: a good frame may stand behind noise.
+        skipped as long as the time lasts: a good frame may stand behind noise. An answer that has begun has at least the
+        channel's whole time-out to end.
         """
         loop = asyncio.get_running_loop()
-        deadline = loop.time() + timing.timeout_s
+        begun = loop.time() if talk.sent_at is None else talk.sent_at
+        deadline = begun + patience_s
         first: ProtocolError | None = None
         fresh = False  # bytes have come since the session was last told of silence
         while True:
@@ -218,13 +249,18 @@ class Line:
                 )
             if loop.time() >= deadline and not fresh:
                 return first
-            until = min(deadline, talk.heard_at + timing.gap_s) if fresh and dialect.streaming else deadline
+            # Never longer than a time-out at once, so that it shows when this process has stood still meanwhile.
+            until = min(deadline, max(begun, loop.time()) + timing.timeout_s)
+            due = max(until, begun + timing.timeout_s)
+            if fresh and dialect.streaming:
+                until = min(until, talk.heard_at + timing.gap_s)
             data = await self.link.read(until) if loop.time() < deadline else b""
             if data:
                 talk.take(data, loop.time())
-                if talk.heard_at > deadline + self._oversleep * timing.timeout_s:
+                if talk.heard_at > due + self._oversleep * timing.timeout_s:
                     talk.overslept = True
                     return None
+                deadline = max(deadline, begun + timing.timeout_s)
                 session.receive(data)
                 fresh = True
             elif fresh:
@@ -248,14 +284,15 @@ class Line:
 
     def _doubt(self, talk: _Talk, timing: Timing) -> None:
         if talk.sent:
-            now = asyncio.get_running_loop().time()
-            self._guard.doubt(now if talk.sent_at is None else talk.sent_at, timing)
+            sent_at = asyncio.get_running_loop().time() if talk.sent_at is None else talk.sent_at
+            self._guard.doubt(sent_at, timing)
+            self._doubtful_until = max(self._doubtful_until, sent_at + timing.quarantine_s)
 
     async def _hang_up(self) -> None:
         await self.link.close()
         self._torn, self._unheard_since = False, None
 
-    def _ended(self, talk: _Talk, errand: Errand, answer: Telegram | _Trouble) -> Try:
+    def _ended(self, talk: _Talk, errand: Errand, answer: Telegram | _Trouble, timing: Timing) -> Try:
         duration_us = round((asyncio.get_running_loop().time() - talk.begun) * 1_000_000)
         trouble = answer if isinstance(answer, _Trouble) else None
         attempt = Attempt(
@@ -266,7 +303,7 @@ class Line:
             duration_us=duration_us,
             outcome=trouble.reason if trouble else OK,
             owner=trouble.owner if trouble else None,
-            detail=trouble.detail if trouble else "",
+            detail=trouble.detail if trouble else _lateness(talk, timing),
             sent=talk.sent,
             received=bytes(talk.received),
             drained=talk.drained,
@@ -276,7 +313,13 @@ class Line:
         return Try(attempt, answer, self._clock.now())
 
 
-def _silence(talk: _Talk, timing: Timing) -> _Trouble:
+def _lateness(talk: _Talk, timing: Timing) -> str:
+    """What is said of a good answer: nothing, unless it came after its time-out."""
+    took_s = talk.heard_at - (talk.sent_at or talk.begun)
+    return f"late: {took_s:.3g} s after the question" if took_s > timing.timeout_s else ""
+
+
+def _silence(talk: _Talk, timing: Timing, patience_s: float) -> _Trouble:
     """Nothing came in time, or the beginning of a frame that its session did not call wrong."""
     if talk.overslept:
         slept_s = talk.heard_at - (talk.sent_at or talk.begun)
@@ -285,5 +328,9 @@ def _silence(talk: _Talk, timing: Timing) -> _Trouble:
         )
         return _Trouble("no_answer", Owner.OURS, detail)
     if not talk.received:
-        return _Trouble("no_answer", rule("no_answer").owner, f"no answer within {timing.timeout_s:g} s")
+        return _Trouble(
+            "no_answer",
+            rule("no_answer").owner,
+            f"no answer within {max(timing.timeout_s, patience_s) if talk.count else patience_s:.3g} s",
+        )
     return _trouble(WrongLength("an answer began and did not end", data=bytes(talk.received)))

@@ -3,8 +3,9 @@
 An answer that comes after its time-out looks, on Modbus RTU, exactly like the answer to whatever is asked next, and a
 client that goes on asking stays one behind for ever, reporting wrong values and no error. So after every exchange
 that did not end with its own answer nothing is sent until the device's worst reply time has passed and the line has then been
-silent for its gap. What comes meanwhile is thrown away and counted. A line that never falls silent is given as long again,
-and then given up.
+silent for its gap. The exchange itself listens until then (`listen_s`): as nothing else was sent, an answer that comes late
+is still its own, and ends the wait. What comes after it is thrown away and counted. A line that never falls silent is given
+as long again, and then given up.
 
 The rule is as good as the configured worst reply time; a second proof of identity (address, identifier, serial) stands beside it.
 """
@@ -33,6 +34,9 @@ class Settled:
 class Guard(Protocol):
     """The port: the product has one adapter, below; tests build a weak one to see wrong values appear."""
 
+    def listen_s(self, timing: Timing) -> float:
+        """How long after a question its answer is listened for: as long as nothing else may be sent."""
+
     def answered(self, at: float, timing: Timing) -> None:
         """An exchange ended with its own answer; its last byte came at `at`."""
 
@@ -51,6 +55,10 @@ class Quarantine:
         self._silence_s = 0.0
         self._patience_s = LEAST_PATIENCE_S
         self._restless = False  # given up while it was talking: its silence must be heard, however long ago that was
+
+    def listen_s(self, timing: Timing) -> float:
+        """See `Guard`: until no late answer can come."""
+        return timing.quarantine_s
 
     def answered(self, at: float, timing: Timing) -> None:
         """Only the line's turn-round is left to be kept."""

@@ -62,6 +62,7 @@ class Dlt645Session:
     """`protocols.telegram.Session` for DL/T 645-2007."""
 
     def __init__(self) -> None:
+        self.expects = 0
         self._framer = Framer()
         self._request: Request | None = None
         self._sent = b""

@@ -34,6 +34,7 @@ class RtuSession:
     """One line: at most one question is open."""
 
     def __init__(self) -> None:
+        self.expects = 0
         self._buffer = Buffer()
         self._flood = b""
         self._address = ""
@@ -51,7 +52,7 @@ class RtuSession:
         self._request = encode_frame(asked.unit, asked.pdu)
         self._head = bytes((asked.unit, asked.function, asked.size))
         self._no = bytes((asked.unit, asked.function | REFUSAL))
-        self._whole = 5 + asked.size
+        self.expects = self._whole = 5 + asked.size
         self._buffer.clear()
         self._flood = b""
         self._examined = self._final = 0

@@ -49,6 +49,7 @@ class TcpSession:
     """One connection: at most one question is open; see the module's head for what an answer must be."""
 
     def __init__(self) -> None:
+        self.expects = 0
         self._buffer = Buffer()
         self._flood = b""
         self._transaction = 0
@@ -67,6 +68,7 @@ class TcpSession:
         self._transaction = self._transaction % LAST_TRANSACTION + 1
         self._address, self._asked = request.address, asked
         self._length = 3 + asked.size
+        self.expects = 6 + self._length
         # The answer that we hope for has exactly these first nine bytes.
         self._head = HEADER.pack(self._transaction, 0, self._length, asked.unit) + bytes((asked.function, asked.size))
         self._buffer.clear()

@@ -47,6 +47,8 @@ class LateDevice:
     timeout_s: float
     usual_s: float
     late: int = 0
+    took_s: float = 0.0
+    """From each question to its answer, all together."""
     _buffer: bytearray = field(default_factory=bytearray)
     _free_at: float = 0.0
 
@@ -68,6 +70,7 @@ class LateDevice:
             delay_s = self.dice.uniform(0, 3 * self.timeout_s)
             self.late += delay_s > self.timeout_s
         self._free_at = max(now + delay_s, self._free_at)
+        self.took_s += self._free_at - now
         return self._free_at - now
 
     @staticmethod
@@ -102,7 +105,11 @@ async def ask_many(line: Line, count: int, timing: Timing, dice: random.Random) 
 
 
 class NoGuard:
-    """The weak variant: sends whenever it is asked to. The product has no such adapter."""
+    """The weak variant: gives up at the time-out, and sends whenever it is asked to. The product has no such adapter."""
+
+    def listen_s(self, timing: Timing) -> float:
+        """No longer than the time-out."""
+        return timing.timeout_s
 
     def answered(self, at: float, timing: Timing) -> None:
         """Nothing is remembered."""

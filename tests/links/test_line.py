@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import struct
 from collections.abc import Callable, Iterable
-from datetime import UTC, datetime
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 
 import pytest
@@ -19,7 +20,7 @@ from protocols.dialects import DIALECTS
 from protocols.telegram import Request
 from storage.records import Owner
 from tests.links.driven_loop import run_driven
-from tests.links.late_device import crc, truth
+from tests.links.late_device import NoGuard, crc, truth
 from tests.links.memory_link import Device, MemoryLink
 
 RTU = DIALECTS["modbus-rtu"]
@@ -51,6 +52,15 @@ async def ask(line: Line, request: Request = QUESTION, timing: Timing = TIMING) 
     return await line.exchange(RTU, request, timing, Errand("M1", "bus", "daily"))
 
 
+async def given_up(line: Line, after_s: float = 0.5) -> None:
+    """Asked, and cancelled: the answer is still on its way."""
+    asking = asyncio.ensure_future(ask(line))
+    await asyncio.sleep(after_s)
+    asking.cancel()
+    with suppress(asyncio.CancelledError):
+        await asking
+
+
 async def outcomes(line: Line, count: int) -> list[str]:
     return [(await ask(line)).attempt.outcome for _ in range(count)]
 
@@ -65,12 +75,49 @@ def test_after_silence_nothing_is_sent_until_the_worst_reply_time_and_the_gap_ha
     run_driven(main())
 
 
-def test_a_late_answer_is_drained_and_counted() -> None:
+def test_a_late_answer_is_still_the_answer_and_ends_the_wait() -> None:
+    """Nothing else was sent since: it can be nobody else's. Its reading is stamped with its arrival."""
+
     async def main() -> None:
-        line, _ = line_of(says([(2.9, GOOD)], [(0.1, GOOD)]))
+        start = datetime(2026, 3, 14, tzinfo=UTC)
+
+        class Clock:
+            def now(self) -> datetime:
+                return start + timedelta(seconds=asyncio.get_running_loop().time())
+
+            async def sleep_until(self, instant: datetime) -> None:
+                raise NotImplementedError
+
+        link = MemoryLink(says([(2.9, GOOD)], [(0.1, GOOD)]))
+        line = Line(link, Clock())
+        late = await ask(line)
+        assert (late.attempt.outcome, late.attempt.owner, late.attempt.received) == ("ok", None, GOOD)
+        assert late.attempt.detail == "late: 2.9 s after the question"
+        assert late.received_at == start + timedelta(seconds=2.9)
         assert (await ask(line)).attempt.drained == 0
+        assert link.written[1][0] == pytest.approx(2.9 + TURN_S)
+
+    run_driven(main())
+
+
+def test_without_the_quarantine_nobody_waits_for_a_late_answer() -> None:
+    """The control: it is taken for the answer to the next question, which nobody ever answered."""
+
+    async def main() -> None:
+        link = MemoryLink(says([(2.9, GOOD)], [], []))
+        line = Line(link, DrivenClock(datetime(2026, 3, 14, tzinfo=UTC)), guard=NoGuard())
+        assert await outcomes(line, 3) == ["no_answer", "no_answer", "ok"]
+
+    run_driven(main())
+
+
+def test_what_comes_after_an_exchange_was_given_up_is_drained_and_counted() -> None:
+    async def main() -> None:
+        line, link = line_of(says([(2.9, GOOD)], [(0.1, GOOD)]))
+        await given_up(line)
         second = (await ask(line)).attempt
         assert (second.outcome, second.drained, second.received) == ("ok", len(GOOD), GOOD)
+        assert link.written[1][0] >= TIMING.quarantine_s
 
     run_driven(main())
 
@@ -78,8 +125,22 @@ def test_a_late_answer_is_drained_and_counted() -> None:
 def test_a_late_answer_at_the_very_end_keeps_the_line_quiet_for_its_gap() -> None:
     async def main() -> None:
         line, link = line_of(says([(2.99, GOOD[:4]), (3.03, GOOD[4:])], [(0.1, GOOD)]))
-        assert await outcomes(line, 2) == ["no_answer", "ok"]
+        assert await outcomes(line, 2) == ["wrong_length", "ok"]
         assert link.written[1][0] == pytest.approx(3.03 + TIMING.gap_s)
+
+    run_driven(main())
+
+
+def test_a_silent_meter_costs_its_line_no_more_than_the_quarantine() -> None:
+    """Listening for a late answer takes the time in which nothing could have been sent anyway."""
+
+    async def main() -> None:
+        line, link = line_of(says([], [], []))
+        assert await outcomes(line, 3) == ["no_answer"] * 3
+        times = [at for at, _ in link.written]
+        assert all(
+            later - earlier == pytest.approx(TIMING.quarantine_s + TIMING.gap_s) for earlier, later in pairwise(times)
+        )
 
     run_driven(main())
 
@@ -298,7 +359,7 @@ def test_two_protocols_share_a_line() -> None:
 
     async def main() -> None:
         line, link = line_of(says([(2.5, GOOD)], []))
-        assert (await ask(line)).attempt.outcome == "no_answer"
+        await given_up(line)
         other = await line.exchange(
             DIALECTS["dlt645"], Request("000000001234", 0x11, "00010000"), TIMING, Errand("M2", "bus-645")
         )
@@ -338,6 +399,7 @@ def test_a_mistake_of_a_session_does_not_leave_the_line_unguarded() -> None:
             session = RTU.session()
 
             class Session:
+                expects = 0
                 send = staticmethod(session.send)
                 receive = staticmethod(session.receive)
 

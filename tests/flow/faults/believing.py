@@ -20,6 +20,7 @@ class BelievingRtu:
     """Takes what came as one frame as soon as its checksum fits; with `check` off even if it does not."""
 
     check = True
+    expects = 0
 
     def __init__(self) -> None:
         self._inner = RtuSession()
@@ -67,6 +68,7 @@ class BelievingTcp:
     """Whatever transaction, unit and function an answer names, it is taken for ours."""
 
     keep = False
+    expects = 0
 
     def __init__(self) -> None:
         self._inner = TcpSession()

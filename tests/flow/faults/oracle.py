@@ -24,8 +24,8 @@ from storage.values import MILLION
 from tests.flow.faults.street import PLAN, PROFILES, READ, SEED, SHANGHAI, TIMING, LoopClock, Run
 from tests.links.driven_loop import run_driven
 
-STALE = timedelta(seconds=2.5 * TIMING.timeout_s)
-"""An answer may take a time-out, and be read another one late; what a meter showed before that is not its value now."""
+STALE = timedelta(seconds=TIMING.quarantine_s + 0.5 * TIMING.timeout_s)
+"""An answer may come until the quarantine is over; what a meter showed before that is not its value now."""
 
 
 PROBED = timedelta(minutes=20)

@@ -140,6 +140,10 @@ class Run:
         """How its attempts ended."""
         return Counter(one.outcome for one in self.attempts(lane))
 
+    def lates(self, lane: str = "lane") -> int:
+        """How many answers were taken after their time-out."""
+        return sum(1 for one in self.attempts(lane) if one.detail.startswith("late: "))
+
     def hits(self, lane: str = "lane") -> Counter[str]:
         """How often its toxics struck."""
         return self.wires[lane].hits

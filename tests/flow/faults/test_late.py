@@ -1,4 +1,4 @@
-"""F20, F21: answers that come late, on a bus and through a gateway, are dropped and never matched."""
+"""F20, F21: answers that come late, on a bus and through a gateway, are never matched to another question."""
 
 from __future__ import annotations
 
@@ -33,8 +33,12 @@ def test_late_answers_are_never_matched(wire: Wire, share: float, tell: Tell) ->
     found = examine(run)
     hits = run.hits()["Late"]
     assert hits > 0
-    assert run.outcomes()["no_answer"] >= hits  # each an honest failure …
-    assert found.collected > 0.99 * found.expected  # … that a retry makes good
+    if wire.dialect.streaming:  # each is the answer to its own question
+        assert run.lates() > 0.8 * hits
+        assert found.collected == found.expected
+    else:
+        assert run.outcomes()["no_answer"] >= hits  # each an honest failure …
+        assert found.collected > 0.99 * found.expected  # … that a retry makes good
     tell("F21" if wire.tcp else "F20", f"{wire}, {share:g} late: {hits} late answers, {found}")
 
 
