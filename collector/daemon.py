@@ -22,9 +22,10 @@ from collector.acquisition.listening import Ports
 from collector.acquisition.plan import gives_by
 from collector.acquisition.planner import LONGEST_WINDOW, Planner
 from collector.acquisition.schedule import ScheduledWaker, Waker
+from collector.acquisition.tasks import Collected
 from collector.clock import Clock, sleep_until_or_set
 from collector.errors import SettingsError
-from collector.jobs.collect import Collect, Collected, Route
+from collector.jobs.collect import Collect, Route
 from collector.jobs.hour import Hour
 from collector.jobs.poll import Poll
 from collector.jobs.receive import PROTOCOL, Receive, filled
@@ -200,6 +201,7 @@ class Daemon:
         tried = {missing.slot: missing.attempts for missing in await self._ledger.closed(since, now)}
         filled_already = await self._ledger.filled(since, now)
         self._planner.polled = frozenset(routes)
+        self._planner.reading_days = self._settings.reading_days
         self._planner.load(versions, registered, now)
         self._planner.restore(filled_already, tried, now)
 

@@ -3,7 +3,10 @@
 The planner's memory is a cache of the ledger: `restore` rebuilds it at start from what is filled and what was tried.
 Its one invariant: a slot is in exactly one of *open* (may be tried), *in hand* (a visit asks for it now) or gone (filled,
 or its window has closed), and no slot leaves without a value or a reason. Nothing here looks at every open slot: the daemon
-asks after each visit, and a hundred thousand may be open (what comes next is at the head of `_retries` and `_closing`).
+asks after each visit, and a hundred thousand may be open (what comes next is at the head of `_retries` and `_closing`). When a
+hundred thousand come due at once they are made a slice at a time (`advance`), and the first are asked before the last are made.
+
+It is a source of tasks (`tasks.py`): lines pull from it, most urgent first.
 
 After a failed round a slot waits, twice as long each time, with a spread that differs from meter to meter, so that many
 silent meters do not come back in step.
@@ -13,7 +16,8 @@ from __future__ import annotations
 
 import heapq
 import zlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections import deque
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
@@ -21,6 +25,9 @@ from zoneinfo import ZoneInfo
 from collector.acquisition.breaker import Breakers
 from collector.acquisition.calendar import timetable
 from collector.acquisition.plan import Gives, Owed, owed
+from collector.acquisition.ready import Ready
+from collector.acquisition.tasks import Collected, Task
+from collector.acquisition.urgency import Urgency, urgency_of
 from storage.records import PlanVersion, Slot
 from storage.registry import Registered
 
@@ -36,19 +43,16 @@ HORIZON = timedelta(days=1)
 """How far ahead the next due slot is looked for; an empty plan wakes the planner once a day."""
 
 
-@dataclass(frozen=True, slots=True)
-class Task:
-    """All that one meter is asked for at once."""
-
-    registered: Registered
-    slots: tuple[Slot, ...]
-    cutoffs: Mapping[Slot, datetime] = field(default_factory=dict)
-    """Until when (open) a value of theirs counts as first round; without one: always."""
+MOST_EXPIRED = 512
+"""Slots that are given up at once."""
+SLICE = 64
+"""Meters whose slots are made at once: a few milliseconds, and then whoever else waits is served."""
 
 
 @dataclass(slots=True)
 class _Open:
     owed: Owed
+    urgency: Urgency
     tries: int = 0
     next_try: datetime | None = None
     in_hand: bool = False
@@ -65,12 +69,17 @@ class Planner:
     polled: frozenset[str]
     breakers: Breakers = field(default_factory=Breakers)
     """Meters that are left alone for a while, whatever is owed of them."""
+    reading_days: Mapping[str, int] = field(default_factory=dict)
+    """Of each billing group: what a bill hangs on outranks all else."""
     _versions: tuple[PlanVersion, ...] = ()
     _registered: Mapping[str, Registered] = field(default_factory=dict)
     _open: dict[Slot, _Open] = field(default_factory=dict)
-    _ready: dict[Slot, None] = field(default_factory=dict)
-    """Open, not in hand and waiting for nothing."""
+    _ready: Ready = field(default_factory=Ready)
+    """Open, not in hand and waiting for nothing; slots of channels that are not polled are never here."""
     _until: datetime | None = None
+    """Up to here everything is made, or stands in `_making`."""
+    _making: deque[Iterator[Iterable[Owed]]] = field(default_factory=deque)
+    """Slices of what is due, for each time something came due."""
     _retries: list[tuple[datetime, Slot]] = field(default_factory=list)
     _closing: list[tuple[datetime, Slot]] = field(default_factory=list)
     """Both are heaps, in which slots stay until their instant although they are filled meanwhile."""
@@ -81,8 +90,17 @@ class Planner:
         self._registered = {one.meter.meter: one for one in registered}
         kept = {entry.slot for entry in self._still_open(now)}
         self._open = {slot: state for slot, state in self._open.items() if slot in kept or state.in_hand}
-        rested = [slot for slot, state in self._open.items() if state.next_try is None or slot in self._ready]
-        self._ready = {slot: None for slot in rested if not self._open[slot].in_hand}
+        rested = [
+            slot
+            for slot, state in self._open.items()
+            if state.next_try is None or state.next_try <= now or slot in self._ready
+        ]
+        self._ready.clear()
+        self._ready.keep_meters(self._registered)
+        for slot in rested:
+            if not self._open[slot].in_hand:
+                self._make_ready(slot, self._open[slot])
+        self._making.clear()
         self._until = now - LONGEST_WINDOW
 
     def restore(self, filled: Iterable[Slot], tried: Mapping[Slot, int], now: datetime) -> None:
@@ -92,36 +110,65 @@ class Planner:
             if entry.slot not in done:
                 self._take_up(entry, now)
                 self._open[entry.slot].tries = tried.get(entry.slot, 0)
-        for slot in done:
-            self._open.pop(slot, None)
+        self.filled(done)
         self._until = now
 
-    def tasks(self, now: datetime) -> list[Task]:
-        """What to ask now, a task a meter, taken in hand: report each slot by `filled` or `failed`."""
-        self._rested(now)
+    def advance(self, now: datetime) -> bool:
+        """Make the next slice of what is due. True: there is more to make."""
         self._generate(now)
-        by_meter: dict[str, list[Slot]] = {}
-        ready, self._ready = self._ready, {}
-        for slot in ready:
-            state = self._open.get(slot)
-            if state is None or state.owed.closes <= now or not self._is_polled(slot):
+        while self._making:
+            part = next(self._making[0], None)
+            if part is None:
+                self._making.popleft()
                 continue
-            resting = self.breakers.rests_until(slot.meter)
-            if resting is not None and resting > now:
-                self._rest(slot, state, resting)
-            else:
-                state.in_hand = True
-                by_meter.setdefault(slot.meter, []).append(slot)
-        return [self._task(meter, tuple(sorted(slots))) for meter, slots in by_meter.items()]
+            for entry in part:
+                self._take_up(entry, now)
+            break
+        return bool(self._making)
 
-    def _task(self, meter: str, slots: tuple[Slot, ...]) -> Task:
-        cutoffs = {slot: cutoff for slot in slots if (cutoff := self._open[slot].owed.cutoff)}
-        return Task(self._registered[meter], slots, cutoffs)
+    def channels(self) -> Collection[str]:
+        """See `TaskSource`."""
+        return self._ready.channels()
+
+    def waiting(self, channel: str, now: datetime) -> Mapping[Urgency, datetime]:
+        """See `TaskSource`."""
+        return self._ready.waiting(channel)
+
+    def take(self, channel: str, urgency: Urgency, now: datetime) -> Task | None:
+        """All that waits of one meter with this urgency; what has closed meanwhile is left out."""
+        while slots := self._ready.pop(channel, urgency):
+            wanted = [slot for slot in slots if self._open[slot].owed.closes > now]
+            for slot in wanted:
+                self._open[slot].in_hand = True
+            if wanted:
+                cutoffs = {slot: cutoff for slot in wanted if (cutoff := self._open[slot].owed.cutoff)}
+                return Task(self._registered[wanted[0].meter], tuple(sorted(wanted)), urgency, cutoffs=cutoffs)
+        return None
+
+    def ended(self, collected: Collected, now: datetime) -> None:
+        """What was not filled waits for its next try."""
+        done = set(collected.filled)
+        self.filled(done)
+        self.failed([slot for slot in collected.task.slots if slot not in done], now)
+
+    def put_off(self, task: Task, until: datetime) -> None:
+        """They rest; the ledger knows of no try, so none is counted."""
+        for slot in task.slots:
+            if state := self._open.get(slot):
+                self._rest(slot, state, until)
+
+    def released(self, task: Task) -> None:
+        """They are ready as before."""
+        for slot in task.slots:
+            if state := self._open.get(slot):
+                self._let_go(slot, state)
+                self._make_ready(slot, state)
 
     def filled(self, slots: Iterable[Slot]) -> None:
         """These have their value."""
         for slot in slots:
-            self._open.pop(slot, None)
+            if self._open.pop(slot, None):
+                self._ready.discard(slot)
 
     def failed(self, slots: Iterable[Slot], now: datetime) -> None:
         """These were asked for and not got; they wait for their next try."""
@@ -130,24 +177,13 @@ class Planner:
                 state.tries += 1
                 self._rest(slot, state, now + pause(slot.meter, state.tries))
 
-    def postponed(self, slots: Iterable[Slot], now: datetime) -> None:
-        """These were asked for and nothing of it could be stored: the ledger knows of no try, so none is counted."""
-        for slot in slots:
-            if state := self._open.get(slot):
-                self._rest(slot, state, now + pause(slot.meter, state.tries + 1))
-
-    def released(self, slots: Iterable[Slot]) -> None:
-        """These were taken in hand and not asked for after all (the daemon drains); nothing is counted against them."""
-        for slot in slots:
-            if state := self._open.get(slot):
-                self._ready[slot] = None
-                self._let_go(slot, state)
-
     def expired(self, now: datetime) -> list[tuple[Slot, int]]:
-        """Slots whose window has closed without a value, with the number of failed rounds; they are gone afterwards."""
-        self._generate(now)
+        """Slots whose window has closed without a value, with the number of failed rounds; they are gone afterwards.
+
+        A slice of them: ask again until there is none.
+        """
         gone: list[tuple[Slot, int]] = []
-        while self._closing and self._closing[0][0] <= now:
+        while len(gone) < MOST_EXPIRED and self._closing and self._closing[0][0] <= now:
             _, slot = heapq.heappop(self._closing)
             state = self._open.get(slot)
             if state is None:
@@ -155,12 +191,15 @@ class Planner:
             if state.in_hand:
                 state.overdue = True  # `_let_go` puts it back
             else:
-                del self._open[slot]
+                self.filled([slot])
                 gone.append((slot, state.tries))
         return gone
 
     def next_alarm(self, now: datetime) -> datetime:
-        """When there will next be something to do."""
+        """When there will next be something to do. What rests no longer waits for its turn from now on."""
+        self._rested(now)
+        if self._making:
+            return now
         ahead = now + HORIZON
         instants = [ahead]
         for version in self._versions:
@@ -188,10 +227,6 @@ class Planner:
         """The plans as they were loaded."""
         return self._versions
 
-    def _is_polled(self, slot: Slot) -> bool:
-        one = self._registered.get(slot.meter)
-        return one is not None and one.meter.channel in self.polled
-
     def _generate(self, now: datetime) -> None:
         long_ago = now - LONGEST_WINDOW
         if (
@@ -202,22 +237,41 @@ class Planner:
             # The clock was ahead and has been put right. What is filled already is read once more, which fills nothing twice.
             self._until = now - MOMENT
         if self._until < now:
-            for entry in self._owed(self._until + MOMENT, now):
-                self._take_up(entry, now)
+            if versions := self._due(self._until + MOMENT, now + MOMENT):
+                rows = tuple(self._registered.values())
+                self._making.append(self._slices(versions, rows, self._until + MOMENT, now + MOMENT))
             self._until = now
+
+    def _due(self, start: datetime, end: datetime) -> tuple[PlanVersion, ...]:
+        """Mostly none: asked every moment, and a plan is due now and then; a hundred thousand meters need no look."""
+        return tuple(one for one in self._versions if next(timetable(one.plan, start, end, self.zone), None))
+
+    def _slices(
+        self, versions: Sequence[PlanVersion], rows: Sequence[Registered], start: datetime, end: datetime
+    ) -> Iterator[Iterable[Owed]]:
+        for first in range(0, len(rows), SLICE):
+            yield owed(versions, rows[first : first + SLICE], start, end, zone=self.zone, gives=self.gives)
 
     def _take_up(self, entry: Owed, now: datetime) -> None:
         if entry.slot not in self._open:
-            state = self._open[entry.slot] = _Open(entry)
+            urgency = urgency_of(entry.slot, self._registered[entry.slot.meter], self.reading_days, self.zone)
+            state = self._open[entry.slot] = _Open(entry, urgency)
             heapq.heappush(self._closing, (entry.closes, entry.slot))
             if entry.due > now:  # by the jitter of its plan
                 self._rest(entry.slot, state, entry.due)
             else:
-                self._ready[entry.slot] = None
+                self._make_ready(entry.slot, state)
+
+    def _make_ready(self, slot: Slot, state: _Open) -> None:
+        one = self._registered.get(slot.meter)
+        if one is None or one.meter.channel not in self.polled:
+            return
+        late = state.tries > 0 or self.breakers.rests_until(slot.meter) is not None
+        self._ready.put(slot, one.meter.channel, state.urgency, state.owed.closes, late=late)
 
     def _rest(self, slot: Slot, state: _Open, until: datetime) -> None:
         state.next_try = until
-        self._ready.pop(slot, None)
+        self._ready.discard(slot)
         if until < state.owed.closes:
             heapq.heappush(self._retries, (until, slot))
         self._let_go(slot, state)
@@ -233,7 +287,7 @@ class Planner:
             instant, slot = heapq.heappop(self._retries)
             state = self._open.get(slot)
             if state is not None and state.next_try == instant and not state.in_hand:
-                self._ready[slot] = None
+                self._make_ready(slot, state)
 
     def _still_open(self, now: datetime) -> Iterable[Owed]:
         return self._owed(now - LONGEST_WINDOW, now, open_after=now)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import click
 
+from collector.acquisition.tasks import Collected
 from collector.cli import shapes
 from collector.cli.command import Command, Option, config_option, json_option
 from collector.cli.failures import FAILED
@@ -17,7 +18,6 @@ from collector.cli.opening import Site, open_site
 from collector.cli.tables import local_text, quantity_name, show_table
 from collector.clock import SystemClock
 from collector.errors import UsageError
-from collector.jobs.collect import Collected
 from collector.jobs.read import Pass, ReadNow
 from collector.settings.durations import parse_duration
 from collector.settings.schema import Settings

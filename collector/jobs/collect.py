@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 
 from collector.acquisition.line import Line
 from collector.acquisition.outcome import rule
-from collector.acquisition.planner import Task
+from collector.acquisition.tasks import Collected, Task
 from collector.acquisition.timing import Timing
 from collector.acquisition.visit import Visit, read_meter
 from collector.clock import Clock
@@ -24,7 +24,7 @@ from protocols.dialect import Dialect, Wanted
 from protocols.profile import Profile
 from storage.days import data_day
 from storage.ledger.port import Ledger
-from storage.records import Attempt, Basis, Batch, Missing, RawFrame, Reading, Receipt, Slot, Source
+from storage.records import Attempt, Basis, Batch, Missing, RawFrame, Reading, Slot
 from storage.registry import Registered
 
 BackOf = Callable[[Slot], int]
@@ -41,16 +41,6 @@ class Route:
     line: Line
     dialect: Dialect
     timing: Timing
-
-
-@dataclass(frozen=True, slots=True)
-class Collected:
-    """What one task came to."""
-
-    task: Task
-    batch: Batch
-    receipt: Receipt
-    filled: tuple[Slot, ...]
 
 
 class Collect:
@@ -79,7 +69,7 @@ class Collect:
         one = task.registered
         profile = self._profiles[one.meter.profile]
         route = self._routes[one.meter.channel]
-        visit, readings, rejects = await self._visit(one, profile, route, task.slots)
+        visit, readings, rejects = await self._visit(task, profile, route)
         readings = list(_one_a_slot(readings, task.slots))
         filled = {reading.slot for reading in readings if reading.slot is not None}
         missing = [self._missing(slot, visit, profile, rejects, readings) for slot in task.slots if slot not in filled]
@@ -93,17 +83,16 @@ class Collect:
         receipt = await self._ledger.append(batch)
         return Collected(task, batch, receipt, tuple(sorted(filled)))
 
-    async def _visit(
-        self, one: Registered, profile: Profile, route: Route, slots: Iterable[Slot]
-    ) -> tuple[Visit, list[Reading], list[Rejected]]:
+    async def _visit(self, task: Task, profile: Profile, route: Route) -> tuple[Visit, list[Reading], list[Rejected]]:
+        one, slots = task.registered, task.slots
         choose = among(slots)
         wanted = dict.fromkeys(Wanted(slot.quantity, slot.basis, self._back(slot)) for slot in slots)
         plan = min((slot.plan for slot in slots), default="")
         visit = await read_meter(route.line, route.dialect, profile, one.meter, tuple(wanted), route.timing, plan=plan)
-        readings, rejects = self._translate(visit, one, profile, choose)
+        readings, rejects = self._translate(visit, task, profile, choose)
         if older := _copies_owed(slots, readings, self._back, self._zone):
             again = await read_meter(route.line, route.dialect, profile, one.meter, older, route.timing, plan=plan)
-            more, worse = self._translate(again, one, profile, choose)
+            more, worse = self._translate(again, task, profile, choose)
             readings, rejects = [*readings, *more], [*rejects, *worse]
             visit = _together(visit, again)
         return visit, readings, rejects
@@ -116,7 +105,7 @@ class Collect:
         return max(1, (today - slot.at.astimezone(self._zone).date()).days + 1)
 
     def _translate(
-        self, visit: Visit, one: Registered, profile: Profile, choose: SlotChooser
+        self, visit: Visit, task: Task, profile: Profile, choose: SlotChooser
     ) -> tuple[list[Reading], list[Rejected]]:
         readings: list[Reading] = []
         rejects: list[Rejected] = []
@@ -124,9 +113,9 @@ class Collect:
             made = translate(
                 items,
                 profile=profile,
-                meter=one.meter,
+                meter=task.registered.meter,
                 zone=self._zone,
-                source=Source.POLL,
+                source=task.source,
                 received_at=received_at,
                 choose_slot=choose,
             )

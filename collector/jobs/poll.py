@@ -1,38 +1,60 @@
-"""Polling: wakes, asks the planner what is owed, and keeps one worker a line busy with it.
+"""Polling: when a line is free its worker takes the most urgent task that waits for it, asks the meter, and brings it back.
 
-The planner decides what; this only carries tasks to lines and their outcome back. A silent meter costs its own line its
-time-out and no other line anything. Invariant: a task that was taken in hand comes back as filled, failed or released, also
-when the daemon stops or the ledger fails.
+Sources say what may be asked (the planner's slots owed, and what is handed in beside them: `TaskSource`); this only carries
+tasks to lines and their outcome back. A silent meter costs its own line its time-out and no other line anything. Invariant: a
+task that was taken in hand comes back as ended, put off or released, also when the daemon stops or the ledger fails.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Container, Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from collector.acquisition.breaker import FAILURES, Trouble
 from collector.acquisition.line import Line
-from collector.acquisition.outcome import rule
-from collector.acquisition.planner import Planner, Task
+from collector.acquisition.outcome import OK, rule
+from collector.acquisition.planner import Planner, pause
 from collector.acquisition.schedule import Waker
+from collector.acquisition.silence import Silence
+from collector.acquisition.tasks import Collected, Task, TaskSource
+from collector.acquisition.turns import Turns
+from collector.acquisition.urgency import Urgency
 from collector.clock import Clock
-from collector.jobs.collect import Collect, Collected, Route
+from collector.jobs.collect import Collect, Route
 from collector.jobs.routes import no_channel
 from storage.days import data_day
 from storage.errors import DatabaseBusy, DatabaseUnusable
 from storage.ledger.port import Ledger
-from storage.records import Batch, Missing, Slot
+from storage.records import Batch, Missing, Owner, Slot
 
 log = logging.getLogger(__name__)
 
 BUSY_PAUSE_S = 1.0
 
 
+@dataclass(slots=True)
+class _Worker:
+    """Who serves one line."""
+
+    line: Line
+    turns: Turns
+    silence: Silence = field(default_factory=Silence)
+    channels: tuple[str, ...] = ()
+    bell: asyncio.Event = field(default_factory=asyncio.Event)
+    idle: bool = False
+    leaving: bool = False
+    """Its line is configured no more: it ends after the visit under way."""
+
+
 class Poll:
-    """The planner's hands. `listened`: channels whose meters push. `watch` is told of every task that has been committed."""
+    """The sources' hands. `listened`: channels whose meters push. `watch` is told of every task that has been committed.
+
+    `sources`: where tasks come from beside the planner. `turns`: how a line is shared.
+    """
 
     def __init__(
         self,
@@ -43,11 +65,14 @@ class Poll:
         waker: Waker,
         routes: Mapping[str, Route],
         *,
+        sources: Sequence[TaskSource] = (),
         listened: Container[str] = (),
         drain_s: float,
         watch: Callable[[Collected], None] = lambda _: None,
+        turns: Callable[[], Turns] = Turns,
     ) -> None:
         self._planner = planner
+        self._sources: tuple[TaskSource, ...] = (planner, *sources)
         self._collect = collect
         self._ledger = ledger
         self._clock = clock
@@ -56,32 +81,33 @@ class Poll:
         self._listened = listened
         self._drain_s = drain_s
         self._watch = watch
-        self._queues: dict[Line, asyncio.Queue[Task]] = {}
-        self._workers: dict[Line, asyncio.Task[None]] = {}
+        self._turns = turns
+        self._workers: dict[Line, tuple[_Worker, asyncio.Task[None]]] = {}
+        self._by_channel: dict[str, _Worker] = {}
+        self._idle_channels: set[str] = set()
         self._tasks: asyncio.TaskGroup | None = None
         self._busy = 0
-        self._failures = False
+        """Workers that are not idle."""
+        self._draining = False
         self._alarm: datetime | None = None
         """Until when the planner sleeps; None while it is awake or about to be."""
         self._fell_asleep = asyncio.Event()
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Until `stop`: then nothing new is begun, visits under way end, and what was not begun is released."""
+        """Until `stop`: then nothing new is begun, and visits under way end."""
         async with asyncio.TaskGroup() as tasks:
             self._tasks = tasks
             self.reroute(self.routes, self._listened)
             stopping = tasks.create_task(stop.wait())
             try:
                 await self._plan(stop, stopping)
-                self._release_waiting()
-                with suppress(TimeoutError):
-                    async with asyncio.timeout(self._drain_s):
-                        await self._visits_over()
+                self._drain()
+                if working := [task for _, task in self._workers.values()]:
+                    await asyncio.wait(working, timeout=self._drain_s)
             finally:
                 stopping.cancel()
-                self._release_waiting()
-                for worker in self._workers.values():
-                    worker.cancel()
+                for _, task in self._workers.values():
+                    task.cancel()
 
     def reroute(self, routes: Mapping[str, Route], listened: Container[str]) -> None:
         """Channels as they are from now on: lines that are new get a worker; one that is gone ends its visit and is closed.
@@ -90,29 +116,39 @@ class Poll:
         """
         self.routes = routes
         self._listened = listened
-        lines = {route.line for route in routes.values()}
         if self._tasks is None:
             return
-        for line in lines - self._queues.keys():
-            queue = self._queues[line] = asyncio.Queue()
-            self._workers[line] = self._tasks.create_task(self._work(queue))
-        for line in self._queues.keys() - lines:
-            self._tasks.create_task(self._retire(line, self._queues.pop(line), self._workers.pop(line)))
+        channels: dict[Line, list[str]] = {}
+        for route in routes.values():
+            channels.setdefault(route.line, []).append(route.channel)
+        for line in channels.keys() - self._workers.keys():
+            worker = _Worker(line, self._turns())
+            self._busy += 1
+            self._workers[line] = worker, self._tasks.create_task(self._work(worker))
+        for line in self._workers.keys() - channels.keys():
+            self._tasks.create_task(self._retire(*self._workers.pop(line)))
+        self._by_channel.clear()
+        self._idle_channels.clear()
+        for line, (worker, _) in self._workers.items():
+            worker.channels = tuple(channels[line])
+            self._by_channel.update(dict.fromkeys(worker.channels, worker))
+            if worker.idle:
+                self._idle_channels.update(worker.channels)
         self.wake()
 
     def wake(self) -> None:
-        """Plan anew: something changed."""
+        """Look anew at what there is to do: something changed."""
         self._alarm = None
         self._waker.nudge()
 
-    async def _retire(self, line: Line, queue: asyncio.Queue[Task], worker: asyncio.Task[None]) -> None:
-        self._release(queue)
-        await queue.join()
-        worker.cancel()
-        await line.close()
+    async def _retire(self, worker: _Worker, working: asyncio.Task[None]) -> None:
+        worker.leaving = True
+        self._ring(worker)
+        await asyncio.wait([working])
+        await worker.line.close()
 
     async def quiet(self) -> datetime:
-        """Return when all that was due is done, with the instant of the planner's next alarm. For whoever drives the clock."""
+        """Return when all that was due is done, with the instant of the next alarm. For whoever drives the clock."""
         while self._busy or self._alarm is None or self._alarm <= self._clock.now():
             self._fell_asleep.clear()
             await self._fell_asleep.wait()
@@ -120,12 +156,15 @@ class Poll:
 
     async def _plan(self, stop: asyncio.Event, stopping: asyncio.Task[bool]) -> None:
         while not stop.is_set():
+            more = self._planner.advance(self._clock.now())
+            more |= await self._close_windows()
             now = self._clock.now()
-            for task in self._planner.tasks(now):
-                self._busy += 1
-                self._queues[self.routes[task.registered.meter.channel].line].put_nowait(task)
-            await self._close_windows()
-            instant = self._planner.next_alarm(self._clock.now())
+            alarms = [source.next_alarm(now) for source in self._sources]
+            self._ring_who_has_work()
+            if more:
+                await asyncio.sleep(0)  # whoever waits meanwhile is served
+                continue
+            instant = min(one for one in alarms if one is not None)  # the planner always has one
             alarm = asyncio.ensure_future(self._waker.sleep_until(instant))
             try:
                 self._alarm = instant
@@ -137,64 +176,128 @@ class Poll:
                 with suppress(asyncio.CancelledError):
                     await alarm
 
-    async def _close_windows(self) -> None:
-        """Slots whose window has closed without a value; what was tried before has its reason in the ledger already."""
+    def _ring_who_has_work(self) -> None:
+        for source in self._sources:
+            for channel in list(self._idle_channels.intersection(source.channels())):
+                self._ring(self._by_channel[channel])
+
+    def _ring(self, worker: _Worker) -> None:
+        if worker.idle:
+            worker.idle = False
+            self._busy += 1
+            self._idle_channels.difference_update(worker.channels)
+            worker.bell.set()
+
+    def _drain(self) -> None:
+        self._draining = True
+        for worker, _ in self._workers.values():
+            self._ring(worker)
+
+    async def _close_windows(self) -> bool:
+        """Slots whose window has closed without a value; what was tried before has its reason in the ledger already.
+
+        True: there may be more.
+        """
         expired = self._planner.expired(self._clock.now())
         if untried := [slot for slot, tries in expired if tries == 0]:
             await self._append(Batch(missing=tuple(self._never(untried))))
+        return bool(expired)
 
     def _never(self, slots: Iterable[Slot]) -> Iterable[Missing]:
         for slot in slots:
-            one = self._planner.registered(slot.meter)
-            reason, detail = "window_closed", "it was not read, or not stored, in time"
-            if one is not None and one.meter.channel in self._listened:
-                reason, detail = "no_message", "no message came for it"
-            elif one is not None and one.meter.channel not in self.routes:
-                reason, detail = no_channel(one.meter.channel)
-            elif trouble := self._planner.breakers.trouble(slot.meter):
-                reason, detail = (
-                    trouble.reason,
-                    f"left alone after {FAILURES} visits in vain; the last: {trouble.detail}",
-                )
+            reason, owner, detail = self._why_never(slot)
             day = data_day(slot.at, slot.basis, self._planner.zone)
-            yield Missing(slot, day, reason, rule(reason).owner, detail, attempts=0, since=slot.at)
+            yield Missing(slot, day, reason, owner, detail, attempts=0, since=slot.at)
 
-    async def _work(self, queue: asyncio.Queue[Task]) -> None:
-        while True:
-            task = await queue.get()
-            try:
-                await self._visit(task)
-            finally:
-                self._busy -= 1
-                queue.task_done()
-                if not self._busy or self._failures:
-                    self._failures = False
-                    self.wake()  # a retry may be due before the alarm that is set, or all is done
+    def _why_never(self, slot: Slot) -> tuple[str, Owner, str]:
+        one = self._planner.registered(slot.meter)
+        reason, detail = "window_closed", "it was not read, or not stored, in time"
+        if one is not None and one.meter.channel in self._listened:
+            reason, detail = "no_message", "no message came for it"
+        elif one is not None and one.meter.channel not in self.routes:
+            reason, detail = no_channel(one.meter.channel)
+        elif trouble := self._planner.breakers.trouble(slot.meter):
+            detail = f"left alone after {FAILURES} visits in vain; the last: {trouble.detail}"
+            return trouble.reason, trouble.owner, detail
+        elif one is not None and (trouble := self._by_channel[one.meter.channel].silence.trouble(slot.meter)):
+            return trouble.reason, trouble.owner, f"its turn did not come: nothing came over its line; {trouble.detail}"
+        return reason, rule(reason).owner, detail
 
-    async def _visit(self, task: Task) -> None:
+    async def _work(self, worker: _Worker) -> None:
+        while not worker.leaving and not self._draining:
+            found = self._next(worker)
+            if found is not None:
+                await self._visit(worker, *found)
+                continue
+            worker.idle = True
+            worker.bell.clear()
+            self._idle_channels.update(worker.channels)
+            self._busy -= 1
+            if not self._busy:
+                self.wake()  # all is done
+            await worker.bell.wait()
+        self._busy -= 1
+
+    def _next(self, worker: _Worker) -> tuple[TaskSource, Task] | None:
+        """The task whose turn it is on this line."""
+        now = self._clock.now()
+        while waiting := self._waiting(worker, now):
+            urgency = worker.turns.choose(waiting)
+            _, which, channel = waiting[urgency]
+            source = self._sources[which]
+            task = source.take(channel, urgency, now)
+            if task is None:
+                continue
+            until = self._planner.breakers.rests_until(task.registered.meter.meter)
+            if until is not None and until > now and task.urgency is not Urgency.ON_DEMAND:
+                source.put_off(task, until)
+                self.wake()
+                continue
+            worker.turns.served(urgency)
+            return source, task
+        return None
+
+    def _waiting(self, worker: _Worker, now: datetime) -> dict[Urgency, tuple[datetime, int, str]]:
+        """By urgency: the first window to close, and where its task is to be had."""
+        found: dict[Urgency, tuple[datetime, int, str]] = {}
+        for which, source in enumerate(self._sources):
+            for channel in worker.channels:
+                for urgency, closes in source.waiting(channel, now).items():
+                    one = closes, which, channel
+                    found[urgency] = min(found.get(urgency, one), one)
+        return found
+
+    async def _visit(self, worker: _Worker, source: TaskSource, task: Task) -> None:
+        meter = task.registered.meter.meter
         try:
             collected = await self._collect.task(task)
         except (DatabaseBusy, DatabaseUnusable) as error:
-            log.warning("%s: not stored, will be read again: %s", task.registered.meter.meter, error)
-            self._planner.postponed(task.slots, self._clock.now())
+            log.warning("%s: not stored, will be read again: %s", meter, error)
+            now = self._clock.now()
+            source.put_off(task, now + pause(meter, 1))
+            self.wake()
             return
         except BaseException:
-            self._planner.released(task.slots)
+            source.released(task)
             raise
-        done = set(collected.filled)
-        self._planner.filled(done)
-        if failed := [slot for slot in task.slots if slot not in done]:
-            self._planner.failed(failed, self._clock.now())
-            self._failures = True
-        self._note_breaker(collected)
+        source.ended(collected, self._clock.now())
+        if len(collected.filled) < len(task.slots):
+            self.wake()  # a retry may be due before the alarm that is set
+        self._note(worker, collected)
         self._watch(collected)
 
-    def _note_breaker(self, collected: Collected) -> None:
+    def _note(self, worker: _Worker, collected: Collected) -> None:
+        """What a visit says of the meter and of its line."""
         meter, breakers, now = collected.task.registered.meter.meter, self._planner.breakers, self._clock.now()
         if collected.batch.readings:
+            worker.silence.broken()
             if (since := breakers.answered(meter)) is not None:
                 log.info("%s answers again, after it had failed since %s", meter, since.isoformat(timespec="seconds"))
             return
+        if any(attempt.outcome == OK for attempt in collected.batch.attempts):
+            worker.silence.broken()
+        elif missing := collected.batch.missing:
+            worker.silence.in_vain(meter, Trouble(missing[-1].reason, missing[-1].owner, missing[-1].detail))
         in_vain = [missing for missing in collected.batch.missing if rule(missing.reason).in_vain]
         if in_vain and len(in_vain) == len(collected.batch.missing):
             last = in_vain[-1]
@@ -211,18 +314,3 @@ class Poll:
                 await asyncio.sleep(BUSY_PAUSE_S)
             else:
                 return
-
-    def _release_waiting(self) -> None:
-        for queue in self._queues.values():
-            self._release(queue)
-
-    def _release(self, queue: asyncio.Queue[Task]) -> None:
-        while not queue.empty():
-            task = queue.get_nowait()
-            self._planner.released(task.slots)
-            self._busy -= 1
-            queue.task_done()
-
-    async def _visits_over(self) -> None:
-        for queue in self._queues.values():
-            await queue.join()

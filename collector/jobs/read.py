@@ -15,10 +15,10 @@ from collector.acquisition.line import Line
 from collector.acquisition.listening import Ports
 from collector.acquisition.outcome import rule
 from collector.acquisition.plan import takes
-from collector.acquisition.planner import Task
+from collector.acquisition.tasks import Collected, Task
 from collector.clock import Clock
 from collector.errors import LinkError, UsageError
-from collector.jobs.collect import Collect, Collected
+from collector.jobs.collect import Collect
 from collector.jobs.receive import Receive
 from collector.jobs.receivers import listener, receivers_for
 from collector.jobs.registry import import_registry

@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 
 from collector.acquisition.schedule import ClockWaker
+from collector.acquisition.tasks import Collected
 from collector.clock import DrivenClock
 from collector.daemon import Daemon
-from collector.jobs.collect import Collected
 from collector.settings.loading import load_settings
 from protocols.profile import builtin_profiles
 from simulators.fleet import Fleet, load_scenario

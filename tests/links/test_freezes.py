@@ -8,10 +8,10 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from collector.acquisition.line import Line
-from collector.acquisition.planner import Task
+from collector.acquisition.tasks import Collected, Task
 from collector.acquisition.timing import Timing
 from collector.clock import DrivenClock
-from collector.jobs.collect import Collect, Collected, Route
+from collector.jobs.collect import Collect, Route
 from protocols.dialects import DIALECTS
 from protocols.dlt645.frame import Frame, Framer, encode
 from protocols.profile import builtin_profiles

@@ -22,8 +22,9 @@ from collector.acquisition.plan import gives_by
 from collector.acquisition.planner import Planner
 from collector.acquisition.quarantine import Guard
 from collector.acquisition.schedule import ClockWaker
+from collector.acquisition.tasks import Collected
 from collector.acquisition.timing import Timing
-from collector.jobs.collect import Collect, Collected, Route
+from collector.jobs.collect import Collect, Route
 from collector.jobs.poll import Poll
 from protocols.dialect import Dialect
 from protocols.dialects import DIALECTS

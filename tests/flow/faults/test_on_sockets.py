@@ -14,9 +14,9 @@ from pathlib import Path
 import pytest
 
 from collector.acquisition.schedule import ClockWaker
+from collector.acquisition.tasks import Collected
 from collector.clock import DrivenClock
 from collector.daemon import Daemon
-from collector.jobs.collect import Collected
 from collector.jobs.report import Reporter
 from collector.settings.loading import load_settings
 from simulators.fault_proxy import FaultProxy
