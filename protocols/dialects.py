@@ -5,7 +5,9 @@
 
 from __future__ import annotations
 
+from protocols.clockwork import Timekeeper
 from protocols.dialect import Dialect
+from protocols.dlt645.clock import DLT645_CLOCK
 from protocols.dlt645.dialect import DLT645
 from protocols.modbus.dialect import MODBUS_RTU, MODBUS_TCP
 
@@ -14,3 +16,8 @@ DIALECTS: dict[str, Dialect] = {
     "modbus-tcp": MODBUS_TCP,
     "modbus-rtu": MODBUS_RTU,
 }
+
+TIMEKEEPERS: dict[str, Timekeeper] = {
+    "dlt645": DLT645_CLOCK,
+}
+"""Protocols whose meters' clocks can be read. A Modbus meter has none that every maker put in the same place."""

@@ -61,7 +61,7 @@ class Request:
     target: str
     count: int = 0
     ids: tuple[str, ...] = ()
-    data: bytes = b""
+    data: bytes = field(default=b"", repr=False)
 
 
 @dataclass(frozen=True, slots=True)

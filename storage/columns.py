@@ -14,6 +14,7 @@ from typing import Generic, TypeVar
 from sqlalchemy import BigInteger, Dialect, Integer, SmallInteger
 from sqlalchemy.types import TypeDecorator
 
+from storage.care import ClockHow, Occasion
 from storage.records import Basis, Owner, Quality, Source
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -113,3 +114,5 @@ QUALITY: Code[Quality] = Code(
 OWNER: Code[Owner] = Code(
     (Owner.OURS, Owner.UPLINK, Owner.TERMINAL, Owner.LINE, Owner.METER, Owner.REGISTRY, Owner.SUPPLY)
 )
+OCCASION: Code[Occasion] = Code((Occasion.PLAN, Occasion.DEMAND, Occasion.BEFORE, Occasion.AFTER))
+CLOCK_HOW: Code[ClockHow] = Code((ClockHow.SET, ClockHow.BROADCAST))

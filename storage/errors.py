@@ -7,6 +7,7 @@ StorageError                 the root
 ├── OfficeTaken              another process does already what only one may do
 ├── RegistryRefused          a registry change that contradicts what is there
 ├── VerdictRefused           a verdict out of order, or on a value that was never read
+├── AuditRefused             an audit entry that is there already, or the end of a change that was never begun
 └── DeliveryRefused          a delivery out of sequence, or one that differs from what was handed over before
 """
 
@@ -39,6 +40,10 @@ class RegistryRefused(StorageError):
 
 class VerdictRefused(StorageError):
     """The verdict does not follow the one before it."""
+
+
+class AuditRefused(StorageError):
+    """The audit cannot be written."""
 
 
 class DeliveryRefused(StorageError):

@@ -28,6 +28,7 @@ from storage.ledger.judgement import check_revision, never_read, stays_open
 from storage.ledger.kept import Kept, Stay
 from storage.ledger.series import Value, Waiting, series_of
 from storage.ledger.slots import Counter, Group, Slots, Tally, day_count, group_of
+from storage.memory_care import MemoryCare
 from storage.memory_days import MemoryDays
 from storage.records import (
     RELEASED,
@@ -59,11 +60,12 @@ _Key = tuple[str, str, Basis, datetime]
 _LONG_AGO = datetime.min.replace(tzinfo=UTC)
 
 
-class MemoryLedger(MemoryDays):
+class MemoryLedger(MemoryDays, MemoryCare):
     """`storage.ledger.port.Ledger` without a disk."""
 
     def __init__(self) -> None:
-        super().__init__()
+        MemoryDays.__init__(self)
+        MemoryCare.__init__(self)
         self._digest = ""
         self._open: dict[str, Registered] = {}
         self._stays: defaultdict[str, list[Stay]] = defaultdict(list)
@@ -164,6 +166,7 @@ class MemoryLedger(MemoryDays):
         self._settle(slots)
         self.attempts.extend(batch.attempts)
         self.frames.extend(batch.frames)
+        self._clock_checks.extend(batch.clock_checks)
         self._dead_letters.extend(batch.dead_letters)
         conflicts = arrivals.count(Arrival.OTHER)
         stored = arrivals.count(None)

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from enum import StrEnum
 
+from storage.care import ClockCheck
 from storage.registry import Registered
 
 
@@ -213,6 +214,7 @@ class Batch:
     done: tuple[Done, ...] = ()
     missing: tuple[Missing, ...] = ()
     frames: tuple[RawFrame, ...] = ()
+    clock_checks: tuple[ClockCheck, ...] = ()
     dead_letters: tuple[DeadLetter, ...] = ()
     late: frozenset[Slot] = frozenset()
     """Of the slots filled here: those whose value came after the cut-off of their plan, so not in the first round."""

@@ -9,12 +9,13 @@ from __future__ import annotations
 from protocols.dlt645.frame import Frame
 
 READ, FOLLOW_UP, READ_ADDRESS, WRITE, RELAY = 0x11, 0x12, 0x13, 0x14, 0x1C
+BROADCAST_TIME = 0x08
 FUNCTIONS = {
     0x01: "read data (1997)",
     0x02: "read follow-up (1997)",
     0x03: "security authentication (2007), read again (1997)",
     0x04: "write data (1997)",
-    0x08: "broadcast time",
+    BROADCAST_TIME: "broadcast time",
     0x0A: "write address (1997)",
     0x0C: "change baud rate (1997)",
     0x0F: "change password (1997)",

@@ -11,11 +11,13 @@ import re
 
 from protocols.dlt645.address import ANYONE, LENGTH, VALID_BYTES, fits, from_wire, full_address
 from protocols.dlt645.controls import (
+    BROADCAST_TIME,
     FOLLOW_UP,
     IDENTIFIER_LENGTH,
     READ,
     READ_ADDRESS,
     RELAY,
+    WRITE,
     error_text,
     identifier,
     name_of,
@@ -40,18 +42,20 @@ LAST_SEQUENCE = 255
 
 
 def request_data(request: Request) -> bytes:
-    """The plain data of a request: identifier low byte first, what else is asked with it, and for a follow-up its number.
+    """The plain data of a request: identifier low byte first, what else is asked or written with it, and for a follow-up its number.
 
     :raises RequestError: for another function, no identifier, or a number that one byte does not hold.
     """
     if request.function == READ_ADDRESS:
         return b""
-    if request.function not in (READ, FOLLOW_UP):
-        raise RequestError(f"function {request.function:02X}H is none that a session asks: 11, 12 or 13")
+    if request.function == BROADCAST_TIME:
+        return request.data
+    if request.function not in (READ, FOLLOW_UP, WRITE):
+        raise RequestError(f"function {request.function:02X}H is none that a session asks: 08, 11, 12, 13 or 14")
     if not _IDENTIFIER.fullmatch(request.target):
         raise RequestError(f"{request.target!r} is no data identifier; write it as 00010000")
     data = bytes.fromhex(request.target)[::-1]
-    if request.function == READ:
+    if request.function in (READ, WRITE):
         return data + request.data
     if not 1 <= request.count <= LAST_SEQUENCE:
         raise RequestError(f"follow-ups are numbered 1 to {LAST_SEQUENCE}, not {request.count}")
@@ -113,6 +117,8 @@ class Dlt645Session:
             return Refused(f"the meter refuses: {error_text(frame.data)}", data=raw, position=10)
         if request.function == READ_ADDRESS:
             return address_objection(frame)
+        if request.function == WRITE:
+            return None  # "done" has no data: what was written is proven by reading it back
         found = identifier(frame)
         if found is None:
             return WrongLength("the answer is too short for its identifier", data=raw, position=9)

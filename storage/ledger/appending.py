@@ -9,7 +9,7 @@ from sqlalchemy import and_, bindparam, false, insert, select, true, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from storage import tables
-from storage.ledger import counting, evidence
+from storage.ledger import caring, counting, evidence
 from storage.ledger.deciding import Arrival
 from storage.ledger.dialect import as_list, listed
 from storage.ledger.numbers import Key, Numbers, numbers
@@ -66,6 +66,7 @@ async def append(connection: AsyncConnection, words: Vocabulary, batch: Batch) -
         slots.miss(missing)
     await counting.settle(connection, words, named, slots)
     await evidence.keep(connection, named, batch)
+    await caring.keep(connection, named, batch)
     stored, conflicts = arrivals.count(None), arrivals.count(Arrival.OTHER)
     return Receipt(stored, len(arrivals) - stored - conflicts, conflicts, len(slots.filled))
 
@@ -75,7 +76,11 @@ async def _names(connection: AsyncConnection, words: Vocabulary, batch: Batch) -
     return await numbers(
         connection,
         words,
-        meters={one.meter for many in (batch.readings, slots, batch.attempts, batch.frames) for one in many},
+        meters={
+            one.meter
+            for many in (batch.readings, slots, batch.attempts, batch.frames, batch.clock_checks)
+            for one in many
+        },
         quantities={one.quantity for many in (batch.readings, slots) for one in many},
         plans={one.plan for many in (slots, batch.attempts) for one in many},
     )

@@ -68,6 +68,8 @@ def check_batch(batch: Batch) -> None:
     _check_times(*(instant for done in batch.done for instant in (done.slot.at, done.at)))
     for attempt in batch.attempts:
         _check_times(attempt.started_at)
+    for check in batch.clock_checks:
+        _check_times(check.at, check.shown)
     _check_times(*(frame.received_at for frame in batch.frames), *(letter.received_at for letter in batch.dead_letters))
 
 

@@ -10,6 +10,7 @@ from collections.abc import AsyncGenerator, Collection, Mapping, Sequence
 from datetime import date, datetime
 from typing import Protocol
 
+from storage.ledger.care_port import CareLedger
 from storage.ledger.day_port import DayLedger
 from storage.records import (
     Basis,
@@ -33,7 +34,7 @@ from storage.records import (
 from storage.registry import Registered, RegistryChange
 
 
-class Ledger(DayLedger, Protocol):
+class Ledger(DayLedger, CareLedger, Protocol):
     """Where readings are kept for good."""
 
     # --- registry and plans ---

@@ -8,6 +8,7 @@ from datetime import date, datetime
 
 from storage.ledger import appending, counting, delivering, evidence, judging, registry, serving
 from storage.ledger.deciding import check_batch
+from storage.ledger.sql_care import SqlCare
 from storage.ledger.sql_days import SqlDays
 from storage.records import (
     Basis,
@@ -31,7 +32,7 @@ from storage.records import (
 from storage.registry import Registered, RegistryChange
 
 
-class SqlLedger(SqlDays):
+class SqlLedger(SqlDays, SqlCare):
     """See the port for what each verb promises."""
 
     # --- registry and plans ---

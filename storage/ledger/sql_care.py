@@ -1,0 +1,50 @@
+"""The SQL ledger's half of `care_port`: each verb one transaction, the files beside say how."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from datetime import datetime
+
+from storage.care import ClockChange, ClockCheck
+from storage.ledger import caring
+from storage.ledger.sessions import Sessions
+
+
+class SqlCare:
+    """See the port."""
+
+    def __init__(self, sessions: Sessions) -> None:
+        self._sessions = sessions
+        self._words = sessions.words
+
+    async def clock_checks(
+        self,
+        *,
+        meters: Collection[str] = (),
+        since: datetime | None = None,
+        shown: tuple[datetime, datetime] | None = None,
+    ) -> tuple[ClockCheck, ...]:
+        """By meter and time."""
+        return await self._sessions.read(
+            lambda connection: caring.clock_checks(connection, meters=meters, since=since, shown=shown)
+        )
+
+    async def last_clock_checks(self) -> tuple[ClockCheck, ...]:
+        """The latest of each meter."""
+        return await self._sessions.read(caring.last_clock_checks)
+
+    async def begin_clock_changes(self, changes: Sequence[ClockChange]) -> None:
+        """Before the frame leaves."""
+        await self._sessions.write(lambda connection: caring.begin(connection, self._words, changes))
+
+    async def end_clock_changes(self, changes: Sequence[ClockChange]) -> None:
+        """What became of them."""
+        await self._sessions.write(lambda connection: caring.end(connection, self._words, changes))
+
+    async def clock_changes(
+        self, *, meters: Collection[str] = (), since: datetime | None = None
+    ) -> tuple[ClockChange, ...]:
+        """By meter and time."""
+        return await self._sessions.read(
+            lambda connection: caring.clock_changes(connection, meters=meters, since=since)
+        )
