@@ -52,9 +52,9 @@ class ClockHow(StrEnum):
 class ClockChange:
     """One change of one meter's clock (审计). Written down before the frame leaves, with `outcome` empty; completed once.
 
-    `at` is when it was begun; (meter, at) is its key. `outcome`: `ok` where the clock was read back and stands right, `sent` where
-    nobody read it back, `unchanged` where it stands as before, else the reason code. A change whose outcome stays empty was
-    interrupted: nobody knows whether the meter heard of it. `before`, `after`: the drifts read, None where none was.
+    `at` is when it was begun; (meter, at) is its key. `outcome`: `ok` where the clock was read back and stands right, `sent`
+    where nobody read it back, `unchanged` where it stands as before, else the reason code. A change whose outcome stays empty
+    was interrupted: nobody knows whether the meter heard of it. `before`, `after`: the drifts read, None where none was.
     """
 
     meter: str

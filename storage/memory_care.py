@@ -56,9 +56,7 @@ class MemoryCare:
             stored = self._clock_changes.get((one.meter, one.at))
             if stored is None:
                 raise AuditRefused(f"{one.meter}: no change of its clock was begun at {one.at.isoformat()}")
-            whole = replace(
-                stored, outcome=one.outcome, detail=one.detail, ended_at=one.ended_at, after=one.after
-            )
+            whole = replace(stored, outcome=one.outcome, detail=one.detail, ended_at=one.ended_at, after=one.after)
             if stored.outcome and stored != replace(one, before=stored.before):
                 raise AuditRefused(f"{one.meter}: the change of {one.at.isoformat()} has ended already, otherwise")
             ended[one.meter, one.at] = whole

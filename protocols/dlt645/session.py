@@ -119,18 +119,23 @@ class Dlt645Session:
             return address_objection(frame)
         if request.function == WRITE:
             return None  # "done" has no data: what was written is proven by reading it back
-        found = identifier(frame)
-        if found is None:
-            return WrongLength("the answer is too short for its identifier", data=raw, position=9)
-        if found != request.target:
-            return WrongIdentifier(f"the answer is about {found}, asked was {request.target}", data=raw, position=10)
-        if request.function == FOLLOW_UP:
-            if len(frame.data) <= IDENTIFIER_LENGTH:
-                return WrongLength("a follow-up without its number", data=raw, position=9)
-            if frame.data[-1] != request.count:
-                what = f"follow-up {frame.data[-1]} came, {request.count} was asked"
-                return WrongIdentifier(what, data=raw, position=len(raw) - 3)
-        return None
+        return _misses(frame, request)
+
+
+def _misses(frame: Frame, request: Request) -> ProtocolError | None:
+    """Why an answer is not about the identifier that was asked for, or not the follow-up."""
+    found, raw = identifier(frame), frame.raw
+    if found is None:
+        return WrongLength("the answer is too short for its identifier", data=raw, position=9)
+    if found != request.target:
+        return WrongIdentifier(f"the answer is about {found}, asked was {request.target}", data=raw, position=10)
+    if request.function == FOLLOW_UP:
+        if len(frame.data) <= IDENTIFIER_LENGTH:
+            return WrongLength("a follow-up without its number", data=raw, position=9)
+        if frame.data[-1] != request.count:
+            what = f"follow-up {frame.data[-1]} came, {request.count} was asked"
+            return WrongIdentifier(what, data=raw, position=len(raw) - 3)
+    return None
 
 
 def address_objection(frame: Frame) -> ProtocolError | None:
