@@ -53,7 +53,7 @@ class Request:
     `address` as the registry writes it; `function` and `target` mean what the protocol says they mean: Modbus takes the
     function code, first wire register and count; DL/T 645 the control code, data identifier (hex) and sequence number.
     `ids` are the profile's ids that the answer is expected to hold. `data` is what a question says beyond its target
-    (DL/T 645 load records: how many, and the time of the first).
+    (DL/T 645 load records: how many, and the time of the first), or what is written; never shown, a password may be in it.
     """
 
     address: str
