@@ -52,4 +52,7 @@ class Timekeeper(Protocol):
         """Whether a refusal among these bytes says that the key was wrong."""
 
     def without_key(self, data: bytes) -> bytes:
-        """The same bytes with every key in them blotted out, for whoever keeps them."""
+        """The same bytes with the key of every whole write blotted out, and what would tell of it (a sum)."""
+
+    def on_the_wire(self, key: Key) -> bytes:
+        """The key as its bytes stand in a frame, so that it is found in what is no whole frame, too."""

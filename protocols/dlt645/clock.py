@@ -83,6 +83,10 @@ class Dlt645Clock:
             for frame in _frames(received)
         )
 
+    def on_the_wire(self, key: Key) -> bytes:
+        """Each byte with 33H added."""
+        return bytes((byte + 0x33) % 256 for byte in bytes.fromhex(key.password))
+
     def without_key(self, data: bytes) -> bytes:
         """The password of every write becomes zeros on the wire, and so does the sum: it would tell of it."""
         blotted = bytearray(data)

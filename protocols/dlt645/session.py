@@ -42,7 +42,7 @@ LAST_SEQUENCE = 255
 
 
 def request_data(request: Request) -> bytes:
-    """The plain data of a request: identifier low byte first, what else is asked or written with it, and for a follow-up its number.
+    """The plain data of a request: identifier low byte first, what else is asked or written, for a follow-up its number.
 
     :raises RequestError: for another function, no identifier, or a number that one byte does not hold.
     """

@@ -129,6 +129,7 @@ def test_what_is_kept_has_no_password_and_no_sum_that_tells_it() -> None:
     kept, too = (DLT645_CLOCK.without_key(b"\x01\x68" + session.send(write)) for write in (one, other))
     assert kept == too
     assert SECRET not in kept
+    assert DLT645_CLOCK.on_the_wire(KEY) == SECRET
     assert len(kept) == len(session.send(one)) + 2
     assert "370602" not in repr(one)
     assert "370602" not in repr(KEY)
