@@ -1,69 +1,33 @@
 """`kill -9` of the daemon, again and again, while meters push: nothing lost, nothing twice (promise 8).
 
-The same with automatic acknowledgement loses readings: were it not so, this test would prove nothing.
+The same with automatic acknowledgement loses readings: were it not so, this test would prove nothing. Here the moment of a kill
+is drawn; those between two steps have a test of their own, test_commit_and_acknowledgement.py.
 """
 
 from __future__ import annotations
 
 import random
 import signal
-import sqlite3
 import subprocess
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
-from tests.flow.commands import start
-from tests.flow.publishing import METERS
+from tests.flow.killing import DAEMON, configured, expected, running, stored, tell
 from tests.links.broker import SOUND, Mosquitto, needs_mosquitto
 
 pytestmark = [needs_mosquitto, pytest.mark.slow]
 
-ROOT = Path(__file__).parents[2]
 KILLS = 50
 SEED = 20260315
 
-# Each begins when its stdin has a line: a daemon loads for longer than it lives here, so it does that beforehand.
-DAEMON = "import sys, collector.cli.run; from collector.cli.main import main; sys.stdin.readline(); main()"
 CARELESS = "import sys; from tests.flow.careless import main; sys.stdin.readline(); main()"
 METERS_THAT_PUSH = (
     "import asyncio, sys; from tests.flow.publishing import publish; asyncio.run(publish(int(sys.argv[1])))"
 )
-
-CONFIGURATION = """\
-[storage]
-url = "sqlite:///ledger.db"
-[registry]
-file = "meters.csv"
-[[channel]]
-name = "broker"
-link = "mqtt://127.0.0.1:{port}"
-protocol = "mqtt-json"
-topics = ["meters/+/reading"]
-[[plan]]
-name = "quarter"
-read = ["1-0:1.8.0"]
-every = "15m"
-"""
-
-
-@contextmanager
-def running(code: str, *args: object) -> Iterator[subprocess.Popen[str]]:
-    """A program of ours; killed at the latest at the end."""
-    with start(*args, code=code, cwd=ROOT) as process:
-        try:
-            yield process
-        finally:
-            process.kill()
-
-
-def tell(process: subprocess.Popen[str]) -> None:
-    assert process.stdin
-    process.stdin.write("\n")
-    process.stdin.flush()
 
 
 def subscribed(process: subprocess.Popen[str]) -> None:
@@ -82,24 +46,6 @@ def published_so_far(meters: subprocess.Popen[str]) -> int:
     tell(meters)
     assert meters.stdout
     return int(meters.stdout.readline())
-
-
-def asked(database: Path, query: str) -> list[tuple[object, ...]]:
-    """With the eyes of SQLite, not our own."""
-    with closing(sqlite3.connect(database)) as connection:
-        return connection.execute(query).fetchall()
-
-
-def stored(database: Path) -> list[tuple[object, ...]]:
-    """Meter and number of every reading that is kept, in the order of numbers."""
-    return asked(
-        database,
-        "SELECT meter.meter, reading.value / 1000000 FROM reading JOIN meter ON meter.id = reading.meter_id ORDER BY 2",
-    )
-
-
-def expected(published: int) -> list[tuple[object, ...]]:
-    return [(f"m{n % METERS}", n) for n in range(published)]
 
 
 def kill_again_and_again(code: str, config: Path, broker: Mosquitto, kills: int) -> int:
@@ -139,11 +85,7 @@ def broker(tmp_path: Path) -> Iterator[Mosquitto]:
 
 @pytest.fixture
 def config(tmp_path: Path, broker: Mosquitto) -> Path:
-    path = tmp_path / "collector.toml"
-    path.write_text(CONFIGURATION.format(port=broker.port), "utf-8")
-    rows = ["meter,profile,channel,address", *(f"m{n},json_meter,broker,{n}" for n in range(METERS))]
-    path.with_name("meters.csv").write_text("\n".join(rows) + "\n", "utf-8")
-    return path
+    return configured(tmp_path, broker)
 
 
 def test_nothing_lost_and_nothing_twice(config: Path, broker: Mosquitto) -> None:
