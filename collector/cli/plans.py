@@ -10,7 +10,7 @@ from pathlib import Path
 
 import click
 
-from collector.acquisition.calendar import timetable
+from collector.acquisition.calendar import FIRST_OF_MONTH, Instant, timetable
 from collector.acquisition.plan import takes
 from collector.cli import shapes
 from collector.cli.command import Command, Group, config_option, json_option
@@ -22,11 +22,11 @@ from collector.settings.durations import show_duration
 from collector.settings.registry_rows import read_registry
 from collector.words import mark, say
 from storage.days import utc_text
-from storage.records import Plan
+from storage.records import WORDS, Basis, Plan
 from storage.registry import Registered
 
-AHEAD = timedelta(days=3)
-"""Every plan is due within a day; a clock that is put forward can make it two."""
+AHEAD = timedelta(days=33)
+"""Every plan is due within a month."""
 
 
 @click.group(
@@ -41,8 +41,8 @@ def plans() -> None:
     cls=Command,
     example="chaobiao plans list -c collector.toml",
     help=mark(
-        "The plans of the configuration: when each is due next, how many of the installed meters it takes, and how many of "
-        "these cannot give all that it reads."
+        "The plans of the configuration: when each is due next and how long it stays open, how many of the installed meters "
+        "it takes, and how many of these cannot give all that it reads."
     ),
 )
 @config_option
@@ -59,15 +59,18 @@ def list_(config: Path, as_json: bool) -> None:
         return
     headings = (
         say("plan"),
-        say("quantity"),
-        say("basis"),
+        say("reads"),
+        say("kind"),
         say("when"),
+        say("open"),
+        say("jitter"),
+        say("cut-off"),
         say("from whom"),
         say("next due"),
         say("meters"),
         say("cannot give it"),
     )
-    show_table(headings, (_row(one, site) for one in found), numbers=(6, 7), empty=say("there is no plan"))
+    show_table(headings, (_row(one, site) for one in found), numbers=(9, 10), empty=say("there is no plan"))
     for one in found:
         for gap in one.gaps:
             click.echo(sentence(gap), err=True)
@@ -78,7 +81,7 @@ class _Listed:
     """A plan with what it comes to. `lacking`: meters that cannot give all of it."""
 
     plan: Plan
-    due: datetime | None
+    next: Instant | None
     meters: int
     lacking: int
     gaps: tuple[Gap, ...]
@@ -90,7 +93,7 @@ def _listed(plan: Plan, registered: Sequence[Registered], site: Site, now: datet
     missing = tuple(gaps([plan], taken, site.profiles))
     short = {profile for gap in missing for profile in gap.cannot}
     lacking = sum(one.meter.profile in short for one in taken)
-    return _Listed(plan, first.due if first else None, len(taken), lacking, missing)
+    return _Listed(plan, first, len(taken), lacking, missing)
 
 
 def _registered(site: Site, now: datetime) -> tuple[Registered, ...]:
@@ -114,38 +117,63 @@ def _shape(one: _Listed) -> shapes.Shape:
     return {
         "plan": plan.name,
         "read": list(plan.read),
+        "kind": _kind(plan),
         "basis": str(plan.basis),
-        "at": _clock(plan),
-        "every": _every(plan),
+        "at": _clock(plan.at_minute),
+        "every": _span(plan.every_s),
+        "days": list(_days(plan)),
+        "window": _span(plan.window_s),
+        "jitter": _span(plan.jitter_s or None),
+        "cutoff": _clock(plan.cutoff_minute),
         "channels": list(plan.channels),
         "areas": list(plan.areas),
+        "stations": list(plan.stations),
         "classes": list(plan.classes),
         "profiles": list(plan.profiles),
-        "next_due": utc_text(one.due) if one.due else None,
+        "next_due": utc_text(one.next.due) if one.next else None,
         "meters": one.meters,
         "lacking": one.lacking,
         "cannot_give": {gap.quantity: dict(gap.cannot) for gap in one.gaps},
     }
 
 
-def _clock(plan: Plan) -> str | None:
-    return None if plan.at_minute is None else "{:02d}:{:02d}".format(*divmod(plan.at_minute, 60))
+def _kind(plan: Plan) -> str:
+    """Its basis, or "care" where it reads nothing that has one."""
+    return mark("care") if all(wanted in WORDS for wanted in plan.read) else str(plan.basis)
 
 
-def _every(plan: Plan) -> str | None:
-    return None if plan.every_s is None else show_duration(timedelta(seconds=plan.every_s))
+def _days(plan: Plan) -> tuple[int, ...]:
+    return (plan.days or FIRST_OF_MONTH) if plan.basis is Basis.SETTLEMENT else ()
+
+
+def _clock(minute: int | None) -> str | None:
+    return None if minute is None else "{:02d}:{:02d}".format(*divmod(minute, 60))
+
+
+def _span(seconds: int | None) -> str | None:
+    return None if seconds is None else show_duration(timedelta(seconds=seconds))
+
+
+def _when(plan: Plan) -> str:
+    if (every := _span(plan.every_s)) is not None:
+        return say("every {span}", span=every)
+    at = _clock(plan.at_minute) or ""
+    days = ", ".join(map(str, _days(plan)))
+    return say("{at} on day {days} of the month", at=at, days=days) if days else at
 
 
 def _row(one: _Listed, site: Site) -> tuple[object, ...]:
     plan = one.plan
-    every = _every(plan)
     return (
         plan.name,
         ", ".join(plan.read),
-        say(str(plan.basis)),
-        say("every {span}", span=every) if every else _clock(plan),
+        say(_kind(plan)),
+        _when(plan),
+        show_duration(one.next.closes - one.next.due) if one.next else None,
+        _span(plan.jitter_s or None),
+        _clock(plan.cutoff_minute),
         _from_whom(plan),
-        local_text(one.due, site.settings.zone) if one.due else None,
+        local_text(one.next.due, site.settings.zone) if one.next else None,
         one.meters,
         one.lacking,
     )
@@ -160,6 +188,7 @@ def _from_whom(plan: Plan) -> str:
     selectors = (
         (say("channel"), plan.channels),
         (say("area"), plan.areas),
+        (say("station"), plan.stations),
         (say("class"), plan.classes),
         (say("profile"), plan.profiles),
     )

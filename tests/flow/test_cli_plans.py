@@ -22,8 +22,8 @@ channels = ["village-1"]
 areas = ["台区7", "台区8"]
 """
 KEYS = [
-    *("plan", "read", "basis", "at", "every", "channels", "areas", "classes", "profiles", "next_due", "meters"),
-    *("lacking", "cannot_give"),
+    *("plan", "read", "kind", "basis", "at", "every", "days", "window", "jitter", "cutoff"),
+    *("channels", "areas", "stations", "classes", "profiles", "next_due", "meters", "lacking", "cannot_give"),
 ]
 
 
@@ -49,12 +49,14 @@ def test_plans_with_what_they_come_to(config: Path) -> None:
     due = {name: datetime.fromisoformat(one.pop("next_due")) for name, one in found.items()}
     assert found == {
         "daily": {
-            "plan": "daily", "read": ["1-0:1.8.0"], "basis": "freeze", "at": "00:05", "every": None,
-            "channels": [], "areas": [], "classes": [], "profiles": [], "meters": 2, "lacking": 0, "cannot_give": {},
+            "plan": "daily", "read": ["1-0:1.8.0"], "kind": "freeze", "basis": "freeze", "at": "00:05", "every": None,
+            "days": [], "window": None, "jitter": None, "cutoff": None, "channels": [], "areas": [], "stations": [],
+            "classes": [], "profiles": [], "meters": 2, "lacking": 0, "cannot_give": {},
         },
         "quarters": {
-            "plan": "quarters", "read": ["1-0:16.7.0", "1-0:52.7.0"], "basis": "instant", "at": None, "every": "15m",
-            "channels": ["village-1"], "areas": ["台区7", "台区8"], "classes": [], "profiles": [],
+            "plan": "quarters", "read": ["1-0:16.7.0", "1-0:52.7.0"], "kind": "instant", "basis": "instant",
+            "at": None, "every": "15m", "days": [], "window": None, "jitter": None, "cutoff": None,
+            "channels": ["village-1"], "areas": ["台区7", "台区8"], "stations": [], "classes": [], "profiles": [],
             "meters": 1, "lacking": 1, "cannot_give": {"1-0:52.7.0": {"dlt645_2007_1p": 1}},
         },
     }  # fmt: skip
@@ -68,13 +70,48 @@ def test_a_table_for_people(config: Path) -> None:
     done = run("plans", "list", "-c", config)
     assert done.exit_code == 0
     _, _, daily, quarters = done.stdout.splitlines()
-    assert daily.split()[:5] == ["daily", "1-0:1.8.0", "freeze", "00:05", "all"]
+    assert daily.split()[:6] == ["daily", "1-0:1.8.0", "freeze", "00:05", "1d", "all"]
     assert daily.split()[-2:] == ["2", "0"]
     assert "every 15m" in quarters
     assert "channel village-1; area 台区7, 台区8" in quarters
     assert quarters.split()[-2:] == ["1", "1"]
     assert done.stderr == "plan quarters: 1 of 1 meters cannot give 1-0:52.7.0 (instant): dlt645_2007_1p 1\n"
     assert "下次到期" in run("plans", "list", "-c", config, language="zh").stdout
+
+
+MONTHS = """\
+[[plan]]
+name = "monthly"
+read = ["1-0:1.8.0"]
+basis = "settlement"
+at = "00:05"
+days = [11, 1]
+window = "6h"
+jitter = "2m"
+cutoff = "08:00"
+stations = ["East"]
+[[plan]]
+name = "clocks"
+read = ["clock", "status"]
+at = "03:00"
+"""
+
+
+def test_kinds_windows_jitter_and_cut_offs(config: Path) -> None:
+    config.write_text(CONFIGURATION.replace("[billing]", MONTHS + "[billing]"), "utf-8")
+    found = listed(config)
+    monthly = {key: found["monthly"][key] for key in KEYS[2:10]}
+    assert monthly == {
+        "kind": "settlement", "basis": "settlement", "at": "00:05", "every": None, "days": [1, 11],
+        "window": "6h", "jitter": "2m", "cutoff": "08:00",
+    }  # fmt: skip
+    assert (found["monthly"]["stations"], found["clocks"]["kind"]) == (["East"], "care")
+    due = datetime.fromisoformat(found["monthly"]["next_due"]).astimezone(SHANGHAI)
+    assert due.day in (1, 11)
+    _, _, _, monthly_row, clocks = run("plans", "list", "-c", config).stdout.splitlines()
+    assert "settlement   00:05 on day 1, 11 of the month   6h     2m       08:00     station East" in monthly_row
+    assert clocks.split()[:6] == ["clocks", "clock,", "status", "care", "03:00", "1d"]
+    assert "每月 1, 11 日 00:05" in run("plans", "list", "-c", config, language="zh").stdout
 
 
 def test_meters_are_those_of_the_database_once_there_is_one(config: Path) -> None:
