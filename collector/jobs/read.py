@@ -156,11 +156,15 @@ class ReadNow:
         stop = asyncio.Event()
         waiting = {one.meter.meter: one for one in pushing}
         heard: dict[str, int] = dict.fromkeys(waiting, 0)
+        known: set[tuple[object, ...]] = set()
 
         def told(batch: Batch, receipt: Receipt) -> None:
             by_meter: dict[str, list[Reading]] = {}
             for reading in batch.readings:
-                by_meter.setdefault(reading.meter, []).append(reading)
+                said = (reading.meter, reading.quantity, reading.basis, reading.time, reading.value)
+                if said not in known:  # a broker may deliver twice; the ledger has it once
+                    known.add(said)
+                    by_meter.setdefault(reading.meter, []).append(reading)
             for meter, readings in by_meter.items():
                 if meter in waiting:
                     heard[meter] += len(readings)

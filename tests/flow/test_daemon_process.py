@@ -191,6 +191,27 @@ def test_mosquitto_pub_through_read(tmp_path: Path) -> None:
     assert (reading["time"], reading["source"], reading["unit"]) == ("2026-03-15T02:00:00Z", "push", "kWh")
 
 
+@needs_mosquitto
+def test_a_message_that_the_broker_delivers_twice_is_told_once(tmp_path: Path) -> None:
+    assert PUBLISH
+    folder = tmp_path / "broker"
+    folder.mkdir()
+    broker = Mosquitto(folder)
+    broker.start()
+    try:
+        payload = '{"time": "2026-03-15T10:00:00+08:00", "values": {"1-0:1.8.0": "123.45"}}'
+        retained = [PUBLISH, "-h", "127.0.0.1", "-p", str(broker.port), "-q", "1", "-r", "-t", "meters/17/reading"]
+        subprocess.run([*retained, "-m", payload], check=True, timeout=10)
+        topics = '["meters/+/reading", "meters/17/reading"]'  # it matches both, and comes once for each
+        channel = f'name = "a"\nlink = "mqtt://127.0.0.1:{broker.port}"\nprotocol = "mqtt-json"\ntopics = {topics}'
+        config = installation(tmp_path, channel, meters="m1,json_meter,a,17\nsilent,json_meter,a,18\n")
+        ended = finish(start("read", "-c", config, "--json", "--wait", "2s"))
+    finally:
+        broker.stop()
+    assert [json.loads(line)["meter"] for line in ended.out.splitlines()] == ["m1"]
+    assert "2 meters asked, 1 answered; 1 reading, 1 missing" in ended.err
+
+
 def test_sigterm_while_another_process_holds_the_database(tmp_path: Path) -> None:
     channel = f'name = "a"\nlink = "tcp://127.0.0.1:{closed_port()}"\nprotocol = "modbus-tcp"'
     soon = "import storage.ledger.sessions as s; s.PATIENCE = 2; from collector.cli.main import main; main()"
