@@ -1,0 +1,1 @@
+"""Reading meters: each benchmark is paired with its limit or its peer in the same run."""
