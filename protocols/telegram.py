@@ -44,6 +44,8 @@ class Item:
     step: Decimal | None = None
     reason: str = ""
     basis: str | None = None
+    copy: int | None = None
+    """Which of the numbered copies that a meter keeps this is (DL/T 645: 1 the latest)."""
 
 
 @dataclass(frozen=True, slots=True)

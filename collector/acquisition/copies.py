@@ -17,7 +17,6 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from itertools import pairwise
 
-DAY = timedelta(days=1)
 STEPS = 2
 """Guesses by distance before the place is halved."""
 AT_ONCE = 3
@@ -39,12 +38,22 @@ class Found(StrEnum):
 
 
 class CopySearch:
-    """One memory of one meter. `depth`: how many copies it keeps. `guess`: which would hold a stamp if none was left out."""
+    """One memory of one meter. `depth`: how many copies it keeps. `guess`: which would hold a stamp if none was left out.
+    `apart`: how long it is from one copy to the next, mostly.
+    """
 
-    def __init__(self, wanted: Iterable[datetime], *, depth: int, guess: Callable[[datetime], int]) -> None:
+    def __init__(
+        self,
+        wanted: Iterable[datetime],
+        *,
+        depth: int,
+        guess: Callable[[datetime], int],
+        apart: timedelta = timedelta(days=1),
+    ) -> None:
         self._wanted = tuple(sorted(set(wanted), reverse=True))
         self._depth = depth
         self._guess = guess
+        self._apart = apart
         self._stamps: dict[int, datetime | None] = {}
         """What is known of each copy; None: the meter has none of this number."""
         self._steps: dict[datetime, int] = {}
@@ -53,15 +62,15 @@ class CopySearch:
         """What was read of a copy: its stamp, or None where the meter has no such copy."""
         self._stamps[copy] = stamp
 
-    def ask(self) -> tuple[int, ...]:
-        """The copies to ask for now; () when all is known. Ask, tell, and ask again."""
+    def ask(self) -> dict[datetime, int]:
+        """The copies to ask for now, by the stamp that each is asked for; empty when all is known. Ask, tell, ask again."""
         found = any(self.copy(stamp) is not None for stamp in self._wanted)
         next_ = [(stamp, copy) for stamp in self._wanted if (copy := self._next(stamp)) is not None]
         if len(next_) > AT_ONCE and not found:
             next_ = next_[:1]
         for stamp, _ in next_:
             self._steps[stamp] = self._steps.get(stamp, 0) + 1
-        return tuple(dict.fromkeys(copy for _, copy in next_))
+        return dict(next_)
 
     def copy(self, stamp: datetime) -> int | None:
         """The copy that has this stamp; None while none is known to."""
@@ -77,6 +86,12 @@ class CopySearch:
             return Found.NOT_YET
         oldest = self._stamps.get(self._depth)
         return Found.OVERWRITTEN if oldest is not None and oldest > stamp else Found.NEVER
+
+    def neighbours(self, stamp: datetime) -> tuple[datetime | None, datetime | None]:
+        """The nearest stamps known, newer and older."""
+        told = [one for one in self._stamps.values() if one is not None]
+        newer = min((one for one in told if one > stamp), default=None)
+        return newer, max((one for one in told if one < stamp), default=None)
 
     @property
     def empty(self) -> bool:
@@ -101,9 +116,9 @@ class CopySearch:
             return (newer + older) // 2
         after, before = self._stamps.get(newer), self._stamps.get(older)
         if after is not None:
-            return newer + _days(after - stamp)
+            return newer + self._places(after - stamp)
         if before is not None:
-            return older - _days(stamp - before)
+            return older - self._places(stamp - before)
         return self._guess(stamp)
 
     def _between(self, stamp: datetime) -> tuple[int, int]:
@@ -119,6 +134,5 @@ class CopySearch:
         pairs = pairwise(self._stamps[copy] for copy in sorted(self._stamps))
         return any(older is not None and (newer is None or older > newer) for newer, older in pairs)
 
-
-def _days(span: timedelta) -> int:
-    return max(1, (span + DAY / 2) // DAY)
+    def _places(self, span: timedelta) -> int:
+        return max(1, (span + self._apart / 2) // self._apart)

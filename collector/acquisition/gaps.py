@@ -17,7 +17,7 @@ from zoneinfo import ZoneInfo
 
 from collector.acquisition.plan import Owed
 from collector.acquisition.urgency import Urgency
-from protocols.profile import Profile
+from protocols.profile import Profile, Register
 from storage.days import day_start, from_local
 from storage.records import Basis, Missing, Slot
 
@@ -57,14 +57,16 @@ def remembered_by(profiles: Mapping[str, Profile]) -> Remembers:
     """As these profiles say."""
 
     def remembers(profile: str, quantity: str, basis: Basis) -> Memory | None:
-        if basis is Basis.INSTANT or profile not in profiles:
-            return None
-        register = profiles[profile].find(quantity, basis)
-        if register is None or (basis is Basis.CURVE and register.every_s is None):
-            return None
-        return Memory(basis, register.depth, register.every_s or 0)
+        return memory_of(profiles[profile].find(quantity, basis)) if profile in profiles else None
 
     return remembers
+
+
+def memory_of(register: Register | None) -> Memory | None:
+    """What a meter keeps of one register."""
+    if register is None or register.basis == "instant" or (register.basis == "curve" and register.every_s is None):
+        return None
+    return Memory(Basis(register.basis), register.depth, register.every_s or 0)
 
 
 @dataclass(frozen=True, slots=True)

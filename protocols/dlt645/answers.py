@@ -58,9 +58,9 @@ def by_profile(profile: Profile, exchanges: Sequence[Exchange]) -> tuple[Item, .
                 continue
             item = _value(profile, register, payload)
             if register.time_id:
-                item = stamps.onto(item, copy_of(register.time_id, back))
+                item = replace(stamps.onto(item, copy_of(register.time_id, back)), copy=back)
             elif register.basis == "settlement":
-                item = settled.onto(item, back)
+                item = replace(settled.onto(item, back), copy=back)
             found.append(item)
     return tuple(found)
 

@@ -25,9 +25,9 @@ def searched(memory: Sequence[datetime], *wanted: datetime, depth: int = DEPTH) 
     search = CopySearch(wanted, depth=depth, guess=lambda stamp: (TODAY - stamp).days + 1)
     asked = 0
     while copies := search.ask():
-        for copy in copies:
+        for copy in set(copies.values()):
             search.told(copy, memory[copy - 1] if copy <= min(len(memory), depth) else None)
-        asked += len(copies)
+        asked += len(set(copies.values()))
         assert asked <= 2 * depth
     return search, asked
 
