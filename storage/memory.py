@@ -225,6 +225,11 @@ class MemoryLedger(MemoryDays, MemoryCare):
         found = (missing for slot, (missing, _) in self._missing.items() if start <= slot.at < end)
         return tuple(sorted(found, key=lambda one: (one.slot.meter, one.slot.quantity, one.slot.at, one.slot)))
 
+    async def unfilled(self, slots: Sequence[Slot]) -> Mapping[Slot, Missing | None]:
+        """See the port."""
+        found = {slot: self._missing.get(slot) for slot in slots if slot not in self._filled}
+        return {slot: stored[0] if stored else None for slot, stored in found.items()}
+
     async def day_counts(self, first: date, last: date) -> tuple[DayCount, ...]:
         """See the port."""
         chosen = sorted(item for item in self._counts.items() if first <= item[0].day <= last and item[1].slots)

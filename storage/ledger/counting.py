@@ -75,6 +75,27 @@ async def state_of(connection: AsyncConnection, numbers: Numbers, slots: Sequenc
     return Slots(filled, missing, lambda meter: groups.get(meter, Group()))
 
 
+async def unfilled(connection: AsyncConnection, words: Vocabulary, slots: Sequence[Slot]) -> dict[Slot, Missing | None]:
+    """See the port."""
+    meters = await words.meters.known(connection, {slot.meter for slot in slots})
+    quantities = await words.quantities.known(connection, {slot.quantity for slot in slots})
+    plans = await words.plans.known(connection, {slot.plan for slot in slots})
+    numbers = Numbers(meters, quantities, plans)
+    kept = [
+        slot
+        for slot in dict.fromkeys(slots)
+        if slot.meter in meters and slot.quantity in quantities and slot.plan in plans
+    ]
+    found: dict[Slot, Missing | None] = dict.fromkeys(slots)
+    if kept:
+        rows = as_list(numbers.slot(slot) for slot in kept)
+        for (place,) in await connection.execute(_find_filled, {"listed": rows}):
+            del found[kept[place]]
+        for place, *why in await connection.execute(_find_missing, {"listed": rows}):
+            found[kept[place]] = Missing(kept[place], *why[: len(_WHY)])
+    return found
+
+
 def _nobody(_meter: str) -> Group:
     return Group()
 

@@ -12,6 +12,7 @@ from typing import Protocol
 
 from storage.ledger.care_port import CareLedger
 from storage.ledger.day_port import DayLedger
+from storage.ledger.gap_port import GapLedger
 from storage.records import (
     Basis,
     Batch,
@@ -34,7 +35,7 @@ from storage.records import (
 from storage.registry import Registered, RegistryChange
 
 
-class Ledger(DayLedger, CareLedger, Protocol):
+class Ledger(DayLedger, CareLedger, GapLedger, Protocol):
     """Where readings are kept for good."""
 
     # --- registry and plans ---

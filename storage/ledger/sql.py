@@ -10,6 +10,7 @@ from storage.ledger import appending, counting, delivering, evidence, judging, r
 from storage.ledger.deciding import check_batch
 from storage.ledger.sql_care import SqlCare
 from storage.ledger.sql_days import SqlDays
+from storage.ledger.sql_gaps import SqlGaps
 from storage.records import (
     Basis,
     Batch,
@@ -32,7 +33,7 @@ from storage.records import (
 from storage.registry import Registered, RegistryChange
 
 
-class SqlLedger(SqlDays, SqlCare):
+class SqlLedger(SqlDays, SqlCare, SqlGaps):
     """See the port for what each verb promises."""
 
     # --- registry and plans ---

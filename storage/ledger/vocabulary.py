@@ -52,6 +52,16 @@ class Words(Generic[Name]):
                 self._fresh[unknown[place]] = number
         return {name: self._known[name] if name in self._known else self._fresh[name] for name in wanted}
 
+    async def known(self, connection: AsyncConnection, names: Iterable[Name]) -> dict[Name, int]:
+        """Of those of these names that are written down; reads only."""
+        wanted = sorted(set(names) - self._known.keys())
+        found = {name: self._known[name] for name in names if name in self._known}
+        if wanted:
+            rows = as_list(self._row(name) for name in wanted)
+            for place, number in await connection.execute(self._find, {"listed": rows}):
+                found[wanted[place]] = number
+        return found
+
     def keep(self) -> None:
         """They are committed."""
         self._known.update(self._fresh)

@@ -2,10 +2,12 @@
 
 import dataclasses
 from datetime import date, timedelta
+from pathlib import Path
 
+from storage.engine import open_ledger
 from storage.ledger.port import Ledger
 from storage.records import Batch, DayCount, Done, Missing, Owner, Receipt, Slot
-from tests.ledger.ledgers import DAY, at, missing, read, reading, row, slot, standing
+from tests.ledger.ledgers import DAY, EXPORT, at, missing, new_ledger, read, reading, row, slot, standing
 
 LONG = at(-1000), at(1000)
 
@@ -167,3 +169,27 @@ async def test_missing_slots_come_by_meter_quantity_and_time(ledger: Ledger) -> 
     await ledger.append(Batch(missing=tuple(map(missing, slots))))
     found = [(one.slot.meter, one.slot.quantity, one.slot.at) for one in await ledger.closed(*LONG)]
     assert found == sorted(found)
+
+
+async def test_of_these_slots_which_have_no_value_and_why(ledger: Ledger) -> None:
+    """What backfill asks: a few slots, by name; names that nobody has heard of are unfilled too."""
+    why = Missing(slot(2), DAY, "no_answer", Owner.LINE, attempts=3, since=at(2), expires=at(500))
+    await ledger.append(Batch(readings=(reading(1, 1, fills=slot(1)),), missing=(why,)))
+    asked = [slot(1), slot(2), slot(3), slot(1, meter="nobody"), slot(1, plan="new"), slot(1, quantity=EXPORT), slot(3)]
+    assert dict(await ledger.unfilled(asked)) == {
+        slot(2): why,
+        slot(3): None,
+        slot(1, meter="nobody"): None,
+        slot(1, plan="new"): None,
+        slot(1, quantity=EXPORT): None,
+    }
+    assert await ledger.unfilled([]) == {}
+
+
+async def test_names_are_known_from_the_disk_not_only_from_what_this_process_wrote(tmp_path: Path) -> None:
+    first = await new_ledger("sqlite", tmp_path)
+    await first.append(Batch(readings=(reading(1, 1, fills=slot(1)),)))
+    await first.close()
+    again = await open_ledger(f"sqlite:///{tmp_path / 'ledger.db'}", create=False)
+    assert dict(await again.unfilled([slot(1), slot(2)])) == {slot(2): None}
+    await again.close()

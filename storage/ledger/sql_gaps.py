@@ -1,0 +1,21 @@
+"""The SQL ledger's half of `gap_port`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from storage.ledger import counting
+from storage.ledger.sessions import Sessions
+from storage.records import Missing, Slot
+
+
+class SqlGaps:
+    """See the port."""
+
+    def __init__(self, sessions: Sessions) -> None:
+        self._sessions = sessions
+        self._words = sessions.words
+
+    async def unfilled(self, slots: Sequence[Slot]) -> Mapping[Slot, Missing | None]:
+        """Those without a value."""
+        return await self._sessions.read(lambda connection: counting.unfilled(connection, self._words, slots))
