@@ -35,19 +35,34 @@ _NUMBER = re.compile(r"-?\d+(\.\d+)?([eE][+-]?\d+)?", re.ASCII)
 _STRING = re.compile(r'"(?:[^"\\]|\\.)*"?', re.DOTALL)
 """The closing quote may be missing: then the rest is one string, found in one pass whatever is in it."""
 _STAMP = re.compile(r"(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d:\d\d)(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
+_NAME = re.compile(r"[\w.:-]{1,64}")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _LATEST = datetime(2200, 1, 1, tzinfo=UTC)
 """No meter's clock is outside of these two; and near the ends of the calendar, days and zones can no longer be computed."""
 
 
 @dataclass(frozen=True, slots=True)
+class Number:
+    """Which of its sender's messages this is: number `seq` of this `boot`. `sender` "": who has the topic's address.
+
+    `oldest`: the lowest number of this boot that the sender still keeps; 0 where it does not say.
+    """
+
+    sender: str
+    boot: str
+    seq: int
+    oldest: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Message:
-    """What one message says. `time` in UTC; `seq` the sender's number for it, if it gives one."""
+    """What one message says. `time` in UTC; `seq` the sender's number for it, if it gives one, `number` all of it."""
 
     time: datetime
     basis: str
     seq: int | None
     items: tuple[Item, ...]
+    number: Number | None = None
 
 
 def address_in(profile: Profile, topic: str) -> str | None:
@@ -66,7 +81,18 @@ def read_message(profile: Profile, payload: bytes) -> Message:
     items = (*_listed(profile, message, payload), *(_named(how, message, payload)))
     if not items:
         raise BadPayload("no value that the profile knows", data=payload)
-    return Message(time, basis, seq, tuple(_complete(item, time, basis) for item in items))
+    number = _number(how, message, seq, payload)
+    return Message(time, basis, seq, tuple(_complete(item, time, basis) for item in items), number)
+
+
+def number_of(profile: Profile, payload: bytes) -> Number | None:
+    """The number of a message, whatever else is wrong with it; None where it has none that can be read."""
+    how = _table(profile)
+    try:
+        message = _parse(payload)
+        return _number(how, message, _seq(how, message, payload), payload)
+    except BadPayload:
+        return None
 
 
 def _table(profile: Profile) -> Json:
@@ -182,12 +208,37 @@ def _basis(how: Json, message: dict[str, Any], payload: bytes) -> str:
 
 
 def _seq(how: Json, message: dict[str, Any], payload: bytes) -> int | None:
-    said = MISSING if how.seq is None else follow(message, how.seq)
+    return _count(how.seq, message, payload)
+
+
+def _count(path: str | None, message: dict[str, Any], payload: bytes) -> int | None:
+    said = MISSING if path is None else follow(message, path)
     if said is MISSING or said is None:
         return None
     if not isinstance(said, _Number) or not said.isdecimal() or len(said) > 19 or int(said) > LARGEST_SEQ:
-        raise BadPayload(f"{how.seq}: {_shown(said)} is no number of a message", data=payload)
+        raise BadPayload(f"{path}: {_shown(said)} is no number of a message", data=payload)
     return int(said)
+
+
+def _number(how: Json, message: dict[str, Any], seq: int | None, payload: bytes) -> Number | None:
+    """Only with a boot: a number that begins anew after a restart and does not say so means nothing to us."""
+    boot = _name(how.boot, message, payload)
+    if boot is None:
+        return None
+    if seq is None:
+        raise BadPayload(f"{how.boot} without {how.seq}", data=payload)
+    sender = _name(how.sender, message, payload) or ""
+    return Number(sender, boot, seq, _count(how.oldest, message, payload) or 0)
+
+
+def _name(path: str | None, message: dict[str, Any], payload: bytes) -> str | None:
+    """Text or a number; it becomes a level of a topic, so it must be able to (MQTT 5 §4.7.1)."""
+    said = MISSING if path is None else follow(message, path)
+    if said is MISSING or said is None:
+        return None
+    if not isinstance(said, str) or not _NAME.fullmatch(said):
+        raise BadPayload(f"{path}: {_shown(said)} is no name: 1 to 64 letters, digits, - . _ :", data=payload)
+    return str(said)
 
 
 def _listed(profile: Profile, message: dict[str, Any], payload: bytes) -> Iterator[Item]:

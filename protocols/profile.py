@@ -123,7 +123,8 @@ class Json(_Strict):
 
     `topic`: the topic's levels, `<address>` the one that is the registry's address, `+` any. `time`: the stamp, RFC 3339
     with its offset unless `time_is` says that it counts from 1970. `seq`, `basis`: optional in every message; without
-    `basis` all is instant. `values`: an object of OBIS codes, each a value of its own that needs no register here: those
+    `basis` all is instant. `sender`, `boot`, `oldest`: of a concentrator that keeps what is not
+    acknowledged (docs/mqtt.md). `values`: an object of OBIS codes, each a value of its own that needs no register here: those
     that have none get `resolution` and are not billable.
     """
 
@@ -131,6 +132,9 @@ class Json(_Strict):
     time: JsonPath
     time_is: Literal["rfc3339", "epoch_s", "epoch_ms"] = "rfc3339"
     seq: JsonPath | None = None
+    sender: JsonPath | None = None
+    boot: JsonPath | None = None
+    oldest: JsonPath | None = None
     basis: JsonPath | None = None
     values: JsonPath | None = None
     resolution: Exact = Decimal("0.001")

@@ -30,6 +30,7 @@ from storage.ledger.series import Value, Waiting, series_of
 from storage.ledger.slots import Counter, Group, Slots, Tally, day_count, group_of
 from storage.memory_care import MemoryCare
 from storage.memory_days import MemoryDays
+from storage.memory_senders import MemorySenders
 from storage.records import (
     RELEASED,
     Attempt,
@@ -60,12 +61,13 @@ _Key = tuple[str, str, Basis, datetime]
 _LONG_AGO = datetime.min.replace(tzinfo=UTC)
 
 
-class MemoryLedger(MemoryDays, MemoryCare):
+class MemoryLedger(MemoryDays, MemoryCare, MemorySenders):
     """`storage.ledger.port.Ledger` without a disk."""
 
     def __init__(self) -> None:
         MemoryDays.__init__(self)
         MemoryCare.__init__(self)
+        MemorySenders.__init__(self)
         self._digest = ""
         self._open: dict[str, Registered] = {}
         self._stays: defaultdict[str, list[Stay]] = defaultdict(list)
@@ -170,7 +172,8 @@ class MemoryLedger(MemoryDays, MemoryCare):
         self._dead_letters.extend(batch.dead_letters)
         conflicts = arrivals.count(Arrival.OTHER)
         stored = arrivals.count(None)
-        return Receipt(stored, len(arrivals) - stored - conflicts, conflicts, len(slots.filled))
+        progress = self._hear(batch.numbered)
+        return Receipt(stored, len(arrivals) - stored - conflicts, conflicts, len(slots.filled), progress)
 
     def _take(self, reading: Reading, slots: Slots, *, late: bool) -> Arrival | None:
         """None: its key is new."""

@@ -14,6 +14,7 @@ from enum import StrEnum
 
 from storage.care import ClockCheck
 from storage.registry import Registered
+from storage.senders import Numbered, Progress
 
 
 class Basis(StrEnum):
@@ -218,6 +219,8 @@ class Batch:
     dead_letters: tuple[DeadLetter, ...] = ()
     late: frozenset[Slot] = frozenset()
     """Of the slots filled here: those whose value came after the cut-off of their plan, so not in the first round."""
+    numbered: tuple[Numbered, ...] = ()
+    """Of the messages in it: those that their senders gave a number."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,6 +231,8 @@ class Receipt:
     duplicates: int
     conflicts: int
     slots_filled: int
+    progress: tuple[Progress, ...] = ()
+    """Of the senders whose messages were numbered."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,7 +26,7 @@ from sqlalchemy import (
 
 from storage.columns import BASIS, OWNER, QUALITY, SOURCE, Day, Instant
 
-REVISION = "0003"
+REVISION = "0004"
 """The step of storage/migrations that builds these tables; a test holds it to be the last."""
 
 APPLICATION_ID = 0x43424C47
@@ -221,6 +221,18 @@ dead_letter = Table(
     Column("received_at", Instant, nullable=False),
     *(_text(name) for name in ("origin", "reason", "detail")),
     Column("data", LargeBinary, nullable=False),
+)
+
+sender = Table(  # a concentrator that numbers its messages, each of its boots by itself
+    "sender",
+    metadata,
+    *(Column(name, Text, primary_key=True) for name in ("channel", "sender", "boot")),
+    Column("upto", BigInteger, nullable=False),
+    Column("highest", BigInteger, nullable=False),
+    _text("missing"),
+    Column("lost", BigInteger, nullable=False),
+    Column("heard_at", Instant, nullable=False),
+    sqlite_with_rowid=False,
 )
 
 # --- slots ------------------------------------------------------------------------------------------------------------

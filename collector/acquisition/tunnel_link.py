@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from collector.acquisition.bell import Bell
 from collector.acquisition.intake import Pushed
-from collector.acquisition.mqtt_link import Broker, Connection
+from collector.acquisition.mqtt_connection import Broker, Connection
 from collector.acquisition.outcome import rule
 from collector.acquisition.stream import LIMIT
 from collector.acquisition.tcp_link import host_and_port

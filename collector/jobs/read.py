@@ -182,6 +182,7 @@ class ReadNow:
             zone=self._settings.zone,
             told=told,
             broker_of=listener,
+            answer=False,
         )
         async with asyncio.TaskGroup() as tasks:
             listening = [tasks.create_task(self._listen_to(name, receivers[name], stop)) for name in sorted(channels)]

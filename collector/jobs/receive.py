@@ -1,6 +1,7 @@
 """Receiving what meters push: messages in batches, each batch one commit, and only then the acknowledgement.
 
     link ─► intake ─► Inbox (message → readings, or dead letter) ─► ledger.append ─► receipt ─► acknowledge ─► `told`
+                                                                                            └─► answers (to concentrators)
 
 Invariants: every message that is acknowledged has left a trace in the ledger, as readings or as a dead letter, in a
 transaction that is on disk. A ledger that refuses delays everything and loses nothing: the batch in hand is tried again,
@@ -18,6 +19,7 @@ from functools import partial
 from typing import Protocol
 from zoneinfo import ZoneInfo
 
+from collector.acquisition.answers import Answers
 from collector.acquisition.backoff import Backoff
 from collector.acquisition.intake import Intake, Pushed
 from collector.acquisition.mqtt_link import MqttLink
@@ -25,12 +27,14 @@ from collector.acquisition.outcome import rule
 from collector.errors import LinkError
 from collector.normalise.translate import Rejected, Translation, translate
 from protocols.errors import BadPayload
-from protocols.payload import MOST_BYTES, Message, address_in, read_message
+from protocols.payload import MOST_BYTES, Message, Number, address_in, number_of, read_message
 from protocols.profile import Profile
 from storage.days import data_day
 from storage.errors import DatabaseBusy, DatabaseUnusable
+from storage.ledger.sender_port import SenderLedger
 from storage.records import Basis, Batch, DeadLetter, Missing, Owner, RawFrame, Reading, Receipt, Slot, Source
 from storage.registry import Registered
+from storage.senders import Numbered
 
 log = logging.getLogger(__name__)
 
@@ -46,6 +50,10 @@ class Appends(Protocol):
 
     async def append(self, batch: Batch) -> Receipt:
         """See `storage.ledger.port`."""
+
+
+class Keeps(Appends, SenderLedger, Protocol):
+    """The same, where concentrators are answered."""
 
 
 class Inbox:
@@ -79,17 +87,22 @@ class Inbox:
         missing: list[Missing] = []
         frames: list[RawFrame] = []
         letters: list[DeadLetter] = []
+        numbered: list[Numbered] = []
         for message in messages:
             found = self._meter(message.topic)
             if isinstance(found, str):
                 letters.append(_letter(message, found))
+                numbered += self._numbered_all_the_same(message)
                 continue
             profile = self._profiles[found.meter.profile]
             try:
                 said = read_message(profile, message.payload)
             except BadPayload as error:
                 letters.append(_letter(message, error.code, error.detail))
+                numbered += self._numbered_all_the_same(message)
                 continue
+            if said.number is not None:
+                numbered.append(self._numbered(said.number, found.meter.address, message))
             made = self._translated(said, found, profile, message)
             if not made.readings and (odd := _odd(made.rejects)):
                 letters.append(_letter(message, odd.reason, odd.detail))
@@ -102,12 +115,26 @@ class Inbox:
             missing=tuple(missing),
             frames=tuple(frames),
             dead_letters=tuple(letters),
+            numbered=tuple(numbered),
             late=frozenset(slot for reading in readings if (slot := reading.slot) and self._is_late(slot, reading)),
         )
 
     def _is_late(self, slot: Slot, reading: Reading) -> bool:
         cutoff = self._cutoff_of(slot)
         return cutoff is not None and reading.received_at >= cutoff
+
+    def _numbered(self, number: Number, address: str, message: Pushed) -> Numbered:
+        sender = number.sender or address
+        return Numbered(self._channel, sender, number.boot, number.seq, message.received_at, number.oldest)
+
+    def _numbered_all_the_same(self, message: Pushed) -> Iterator[Numbered]:
+        """A dead letter is kept, so its sender may forget it: else it would be sent again for ever."""
+        for profile in self._profiles.values():
+            address = address_in(profile, message.topic)
+            number = None if address is None else number_of(profile, message.payload)
+            if address is not None and number is not None:
+                yield self._numbered(number, address, message)
+                return
 
     def _meter(self, topic: str) -> Registered | str:
         """Whose topic it is; or the reason why it is nobody's."""
@@ -177,10 +204,12 @@ class Receive:
         inbox: Inbox,
         ledger: Appends,
         *,
+        answers: Answers | None = None,
         told: Callable[[Batch, Receipt], None] = lambda *_: None,
         backoff: Backoff | None = None,
     ) -> None:
         self._link = link
+        self._answers = answers
         self._intake = intake
         self.inbox = inbox
         self._ledger = ledger
@@ -192,9 +221,12 @@ class Receive:
         async with asyncio.TaskGroup() as tasks:
             carrying = tasks.create_task(self._link.run())
             closing = tasks.create_task(self._close_at(stop))
+            answering = tasks.create_task(self._answers.run()) if self._answers else None
             try:
                 await self._store()
             finally:
+                if answering is not None:
+                    answering.cancel()
                 closing.cancel()
                 carrying.cancel()
 
@@ -227,6 +259,8 @@ class Receive:
             if receipt is None:
                 return  # stopped while the ledger refused: nothing is acknowledged, all of it comes again
             self._intake.settle()
+            if self._answers is not None:
+                self._answers.committed(receipt.progress)
             if batch.dead_letters:
                 first = batch.dead_letters[0]
                 log.warning(

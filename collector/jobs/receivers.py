@@ -10,10 +10,12 @@ from datetime import datetime
 from zoneinfo import ZoneInfo
 
 from collector.acquisition import plan
+from collector.acquisition.answers import Answers
 from collector.acquisition.intake import Intake
-from collector.acquisition.mqtt_link import Broker, MqttLink
+from collector.acquisition.mqtt_connection import Broker
+from collector.acquisition.mqtt_link import MqttLink
 from collector.clock import Clock
-from collector.jobs.receive import PROTOCOL, Appends, CutoffOf, Inbox, Receive, SlotsFor
+from collector.jobs.receive import PROTOCOL, CutoffOf, Inbox, Keeps, Receive, SlotsFor
 from collector.settings.schema import Channel
 from collector.settings.secrets import channel_password
 from protocols.profile import Profile
@@ -54,7 +56,7 @@ def receivers_for(
     channels: Iterable[Channel],
     registered: Iterable[Registered],
     profiles: Mapping[str, Profile],
-    ledger: Appends,
+    ledger: Keeps,
     clock: Clock,
     *,
     zone: ZoneInfo,
@@ -62,8 +64,9 @@ def receivers_for(
     cutoff_of: CutoffOf = lambda _: None,
     told: Callable[[Batch, Receipt], None] = lambda *_: None,
     broker_of: Callable[[Channel], Broker] = subscriber,
+    answer: bool = True,
 ) -> dict[str, Receive]:
-    """A receiver for every channel that pushes; those that are polled have none."""
+    """A receiver for every channel that pushes; those that are polled have none. `answer`: concentrators, too."""
     rows = tuple(registered)
     receivers = {}
     for channel in channels:
@@ -71,8 +74,15 @@ def receivers_for(
             intake = Intake()
             link = MqttLink(broker_of(channel), intake, clock)
             inbox = Inbox(channel.name, profiles, rows, zone=zone, slots_for=slots_for, cutoff_of=cutoff_of)
-            receivers[channel.name] = Receive(link, intake, inbox, ledger, told=told)
+            answers = _answers(channel, link, ledger, clock) if answer else None
+            receivers[channel.name] = Receive(link, intake, inbox, ledger, answers=answers, told=told)
     return receivers
+
+
+def _answers(channel: Channel, link: MqttLink, ledger: Keeps, clock: Clock) -> Answers | None:
+    if channel.ack is None and channel.resend is None:
+        return None
+    return Answers(link, channel.name, ledger.senders, clock, ack=channel.ack, resend=channel.resend)
 
 
 class Receiving:

@@ -103,12 +103,35 @@ def brokers_have_topics(data: Data) -> Iterator[Finding]:
             yield Finding(
                 (*place, "topics"), 'is missing; a channel on mqtt:// is written with topics = ["meters/+/reading"]'
             )
-        for key in ("topics", "username", "password_file"):
-            takes = ("mqtt",) if key == "topics" else ("mqtt", "mqtt-tunnel")
+        for key in ("topics", "ack", "resend", "username", "password_file"):
+            takes = ("mqtt", "mqtt-tunnel") if key in ("username", "password_file") else ("mqtt",)
             if key in channel and link.scheme not in takes:
                 yield Finding((*place, key), f"has no meaning on {link.scheme}://; it belongs to mqtt://")
+        for key in ("ack", "resend"):
+            heard = _hears(channel, key)
+            if heard is not None:
+                yield Finding(
+                    (*place, key), f'is heard by our own topic "{heard}"; concentrators need one of their own'
+                )
         if "password_file" in channel and "username" not in channel:
             yield Finding((*place, "password_file"), "a password needs a username beside it")
+
+
+def _hears(channel: Data, key: str) -> str | None:
+    """The topic filter of a channel by which it would get what it publishes itself."""
+    said = channel.get(key)
+    if not isinstance(said, str):
+        return None
+    levels = said.split("/")
+    for _, topic in _texts(channel, "topics"):
+        wanted = topic.split("/")
+        if wanted[-1] == "#":
+            wanted = wanted[:-1] + levels[len(wanted) - 1 :]
+        if len(wanted) == len(levels) and all(
+            a in ("+", b) or b == "{sender}" for a, b in zip(wanted, levels, strict=True)
+        ):
+            return topic
+    return None
 
 
 def callers_say_who_they_are(data: Data) -> Iterator[Finding]:

@@ -161,6 +161,16 @@ def _topic(value: object) -> str:
     return topic
 
 
+def _sender_topic(value: object) -> str:
+    """A topic that we publish to, with the sender's name as one whole level."""
+    topic = text(value, "meters/{sender}/ack")
+    levels = topic.split("/")
+    others = "".join(level for level in levels if level != "{sender}")
+    if levels.count("{sender}") != 1 or set(others) & set("+#{}\0") or len(topic.encode()) > 1_000:
+        raise ValueError(f'{show(topic)} is no topic with one level {{sender}}, as in "meters/{{sender}}/ack"')
+    return topic
+
+
 Name = Annotated[str, BeforeValidator(_name)]
 Zone = Annotated[str, BeforeValidator(_zone)]
 FilePath = Annotated[Path, BeforeValidator(_path)]
@@ -171,3 +181,4 @@ Offset = Annotated[timedelta, BeforeValidator(_offset)]
 Link = Annotated[LinkUrl, BeforeValidator(_link)]
 Bytes = Annotated[bytes, BeforeValidator(byte_text)]
 Topic = Annotated[str, BeforeValidator(_topic)]
+SenderTopic = Annotated[str, BeforeValidator(_sender_topic)]

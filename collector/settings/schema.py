@@ -22,6 +22,7 @@ from collector.settings.fields import (
     Name,
     Offset,
     Percent,
+    SenderTopic,
     Topic,
     ToRead,
     Zone,
@@ -71,6 +72,10 @@ class Channel(_Table):
     echo: bool = Field(False, examples=["false"])
     """The adapter gives back all that is sent."""
     topics: tuple[Topic, ...] = Field((), examples=['["meters/+/reading"]'])
+    ack: SenderTopic | None = Field(None, examples=['"meters/{sender}/ack"'])
+    """Where concentrators hear up to which of their messages we have them; None: they are not told."""
+    resend: SenderTopic | None = Field(None, examples=['"meters/{sender}/resend"'])
+    """Where they are asked for those that are missing."""
     username: str | None = Field(None, min_length=1, examples=['"collector"'])
     password_file: FilePath | None = Field(None, examples=['"broker.password"'])
     identity: Bytes | None = Field(None, examples=['"4712"'])

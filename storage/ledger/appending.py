@@ -9,7 +9,7 @@ from sqlalchemy import and_, bindparam, false, insert, select, true, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from storage import tables
-from storage.ledger import caring, counting, evidence
+from storage.ledger import caring, counting, evidence, senders
 from storage.ledger.deciding import Arrival
 from storage.ledger.dialect import as_list, listed
 from storage.ledger.numbers import Key, Numbers, numbers
@@ -64,11 +64,12 @@ async def append(connection: AsyncConnection, words: Vocabulary, batch: Batch) -
         slots.fill(done.slot, done.data_day, done.at, late=done.slot in batch.late)
     for missing in batch.missing:
         slots.miss(missing)
+    progress = await senders.hear(connection, batch.numbered)
     await counting.settle(connection, words, named, slots)
     await evidence.keep(connection, named, batch)
     await caring.keep(connection, named, batch)
     stored, conflicts = arrivals.count(None), arrivals.count(Arrival.OTHER)
-    return Receipt(stored, len(arrivals) - stored - conflicts, conflicts, len(slots.filled))
+    return Receipt(stored, len(arrivals) - stored - conflicts, conflicts, len(slots.filled), progress)
 
 
 async def _names(connection: AsyncConnection, words: Vocabulary, batch: Batch) -> Numbers:

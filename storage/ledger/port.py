@@ -13,6 +13,7 @@ from typing import Protocol
 from storage.ledger.care_port import CareLedger
 from storage.ledger.day_port import DayLedger
 from storage.ledger.gap_port import GapLedger
+from storage.ledger.sender_port import SenderLedger
 from storage.records import (
     Basis,
     Batch,
@@ -35,7 +36,7 @@ from storage.records import (
 from storage.registry import Registered, RegistryChange
 
 
-class Ledger(DayLedger, CareLedger, GapLedger, Protocol):
+class Ledger(DayLedger, CareLedger, GapLedger, SenderLedger, Protocol):
     """Where readings are kept for good."""
 
     # --- registry and plans ---

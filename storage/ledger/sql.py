@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator, Collection, Mapping, Sequence
 from contextlib import aclosing
 from datetime import date, datetime
 
-from storage.ledger import appending, counting, delivering, evidence, judging, registry, serving
+from storage.ledger import appending, counting, delivering, evidence, judging, registry, senders, serving
 from storage.ledger.deciding import check_batch
 from storage.ledger.sql_care import SqlCare
 from storage.ledger.sql_days import SqlDays
@@ -31,6 +31,7 @@ from storage.records import (
     Undelivered,
 )
 from storage.registry import Registered, RegistryChange
+from storage.senders import Progress
 
 
 class SqlLedger(SqlDays, SqlCare, SqlGaps):
@@ -90,6 +91,10 @@ class SqlLedger(SqlDays, SqlCare, SqlGaps):
     async def dead_letters(self) -> tuple[DeadLetter, ...]:
         """All of them."""
         return await self._sessions.read(evidence.dead_letters)
+
+    async def senders(self) -> tuple[Progress, ...]:
+        """Those that number their messages."""
+        return await self._sessions.read(senders.senders)
 
     # --- readings ---
 

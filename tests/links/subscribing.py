@@ -9,7 +9,8 @@ import pytest
 
 from collector.acquisition.backoff import Backoff
 from collector.acquisition.intake import Intake
-from collector.acquisition.mqtt_link import Broker, MqttLink
+from collector.acquisition.mqtt_connection import Broker
+from collector.acquisition.mqtt_link import MqttLink
 from tests.links.broker import Mosquitto
 
 Version = Literal["5", "3.1.1"]

@@ -94,6 +94,27 @@ def test_poison_is_a_dead_letter_and_harms_no_other(poison: str) -> None:
     assert detail in letter.detail
 
 
+def test_numbers_of_a_concentrator_are_kept_with_what_they_number() -> None:
+    told = {"boot_id": "b-1", "dcu": "dcu-7"}
+    batch = inbox().batch(
+        [
+            message(payload(seq=1, **told)),
+            message(payload(seq=2, **told), topic="meters/4799/reading"),  # unknown meter
+            message(payload("12,5", seq=3, **told)),  # no number
+            message(payload("1e30", seq=4, **told)),  # too large for the ledger
+            message(payload(seq=5, boot_id="b-2", oldest=5)),
+            message(payload(seq=6)),
+            message(payload(seq=7, **told), topic="meters/4711/alarm"),
+        ]
+    )
+    assert [(one.sender, one.boot, one.seq, one.oldest) for one in batch.numbered] == [
+        *(("dcu-7", "b-1", seq, 0) for seq in (1, 2, 3, 4)),
+        ("4711", "b-2", 5, 5),
+    ]
+    assert {one.channel for one in batch.numbered} == {"broker"}
+    assert len(batch.dead_letters) == 4
+
+
 @pytest.mark.parametrize("time", ["0001-01-01T00:00:00Z", "0001-01-02T00:00:00Z", "9999-12-31T23:59:59Z"])
 @pytest.mark.parametrize("energy", ["1.5", None])
 @pytest.mark.parametrize("basis", ["instant", "freeze"])

@@ -13,9 +13,10 @@ from pathlib import Path
 
 import pytest
 
-from collector.acquisition import mqtt_link
+from collector.acquisition import mqtt_connection
 from collector.acquisition.intake import Intake
-from collector.acquisition.mqtt_link import Broker, MqttLink, check_aiomqtt
+from collector.acquisition.mqtt_connection import Broker, check_aiomqtt
+from collector.acquisition.mqtt_link import MqttLink
 from collector.clock import SystemClock
 from collector.errors import LinkError
 from tests.links.broker import SOUND, TALKATIVE, UNBOUNDED, Mosquitto, needs_mosquitto
@@ -138,7 +139,7 @@ ACCEPTED = b"\x20\x03\x00\x00\x00"
     ],
 )
 async def test_no_broker_at_all(answers: tuple[bytes, ...], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(mqtt_link, "PATIENCE_S", 0.5)
+    monkeypatch.setattr(mqtt_connection, "PATIENCE_S", 0.5)
     async with asyncio.timeout(5), impostor(*answers) as broker:
         await refused(broker)
 
@@ -163,7 +164,7 @@ async def test_paho_stumbles_over_what_it_reads(broker: Mosquitto) -> None:
 
 async def test_stopped_while_connecting(monkeypatch: pytest.MonkeyPatch) -> None:
     """A server that never answers CONNECT does not hold up the end, and its socket is closed."""
-    monkeypatch.setattr(mqtt_link, "PATIENCE_S", 0.3)
+    monkeypatch.setattr(mqtt_connection, "PATIENCE_S", 0.3)
     async with asyncio.timeout(5), impostor() as broker, running(MqttLink(broker, Intake(), SystemClock())):
         await asyncio.sleep(0.05)
 
@@ -172,5 +173,7 @@ def test_aiomqtt_that_changed_is_one_clear_error() -> None:
     class Renamed:
         _client = object()
 
-    with pytest.raises(LinkError, match=r"aiomqtt has no _disconnected, _client.ack, .*_sock_close: install"):
+    with pytest.raises(
+        LinkError, match=r"aiomqtt has no _disconnected, _on_connect, .*_client.ack, .*_sock_close: install"
+    ):
         check_aiomqtt(Renamed())

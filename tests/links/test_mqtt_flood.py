@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 import uvloop
 
-from collector.acquisition import mqtt_link
+from collector.acquisition import mqtt_connection
 from collector.acquisition.intake import Intake
-from collector.acquisition.mqtt_link import Broker, MqttLink
+from collector.acquisition.mqtt_connection import Broker
+from collector.acquisition.mqtt_link import MqttLink
 from collector.clock import SystemClock
 from tests.links.broker import SOUND, TALKATIVE, UNBOUNDED, Mosquitto, needs_mosquitto
 from tests.links.subscribing import at, quick, running, take_all
@@ -80,7 +81,7 @@ async def test_given_up_while_the_ledger_takes_nothing(
     broker: Mosquitto, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Reading stopped for so long that no ping is heard: the connection is made anew, and all comes again."""
-    monkeypatch.setattr(mqtt_link, "KEEPALIVE_S", 1)
+    monkeypatch.setattr(mqtt_connection, "KEEPALIVE_S", 1)
     intake = Intake(limit=100, batch=10)
     async with running(MqttLink(at(broker, "3.1.1"), intake, SystemClock(), backoff=quick())):
         await broker.logs("Sending SUBACK to chaobiao-t")

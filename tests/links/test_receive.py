@@ -8,7 +8,8 @@ import pytest
 
 from collector.acquisition.backoff import Backoff
 from collector.acquisition.intake import Intake, Ticket
-from collector.acquisition.mqtt_link import Broker, MqttLink
+from collector.acquisition.mqtt_connection import Broker
+from collector.acquisition.mqtt_link import MqttLink
 from collector.clock import DrivenClock
 from collector.jobs.receive import Receive, filled
 from storage.errors import DatabaseBusy, DatabaseUnusable

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from collector.acquisition.intake import Intake
-from collector.acquisition.mqtt_link import Broker, MqttLink
+from collector.acquisition.mqtt_connection import Broker
+from collector.acquisition.mqtt_link import MqttLink
 from collector.clock import DrivenClock
 from collector.errors import LinkError
 from collector.jobs.receive import Receive

@@ -1,6 +1,7 @@
 """JSON messages: exact values out of good ones, one clear reason for each kind of poison."""
 
 import json
+import re
 import tomllib
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -15,7 +16,7 @@ from pydantic import ValidationError
 
 from protocols.errors import BadPayload, ProfileError
 from protocols.json_path import MISSING, follow, parse_path
-from protocols.payload import MOST_BYTES, Message, address_in, read_message
+from protocols.payload import MOST_BYTES, Message, Number, address_in, number_of, read_message
 from protocols.profile import Profile, Vector, builtin_profiles, load_profile
 from protocols.telegram import Item
 
@@ -330,3 +331,51 @@ def test_what_is_said_is_what_is_read(values: dict[str, Decimal], as_text: bool)
     fields = ", ".join(f'"{quantity}": {quote}{value:f}{quote}' for quantity, value in values.items())
     message = read_message(METER, f'{{"time": "{AT}", "values": {{{fields}}}}}'.encode())
     assert {item.quantity: item.value for item in message.items} == values
+
+
+# --- numbers of concentrators ---------------------------------------------------------------------------------------------
+
+NUMBERED = {"time": "2026-03-14T00:15:00+08:00", "values": {"1-0:1.8.0": "1"}, "seq": 17, "boot_id": "b-1"}
+
+
+@pytest.mark.parametrize(
+    ("told", "number"),
+    [
+        ({}, Number("", "b-1", 17)),
+        ({"dcu": "dcu-7", "oldest": 4}, Number("dcu-7", "b-1", 17, 4)),
+        ({"dcu": 4711, "boot_id": 12}, Number("4711", "12", 17)),
+        ({"boot_id": None}, None),
+    ],
+)
+def test_which_of_its_sender_s_messages_it_is(told: dict[str, object], number: Number | None) -> None:
+    profile = builtin_profiles()["json_meter"]
+    said = json.dumps({**NUMBERED, **told}).encode()
+    assert read_message(profile, said).number == number == number_of(profile, said)
+
+
+@pytest.mark.parametrize(
+    ("told", "wrong"),
+    [
+        ({"seq": None}, "boot_id without seq"),
+        ({"dcu": "a/b"}, "dcu: 'a/b' is no name"),
+        ({"dcu": "+"}, "is no name"),
+        ({"dcu": "x" * 65}, "is no name"),
+        ({"boot_id": ""}, "boot_id: '' is no name"),
+        ({"boot_id": ["b"]}, "is no name"),
+        ({"oldest": -1}, "oldest: '-1' is no number of a message"),
+    ],
+)
+def test_a_number_that_makes_no_sense_is_poison(told: dict[str, object], wrong: str) -> None:
+    profile = builtin_profiles()["json_meter"]
+    said = json.dumps({**NUMBERED, **told}).encode()
+    with pytest.raises(BadPayload, match=re.escape(wrong)):
+        read_message(profile, said)
+    assert number_of(profile, said) is None
+
+
+def test_the_number_of_a_message_with_another_mistake_is_known() -> None:
+    """It is kept as a dead letter, and its sender may forget it."""
+    profile = builtin_profiles()["json_meter"]
+    said = json.dumps({**NUMBERED, "values": {"1-0:1.8.0": "12,5"}}).encode()
+    assert number_of(profile, said) == Number("", "b-1", 17)
+    assert number_of(profile, b"no JSON") is None

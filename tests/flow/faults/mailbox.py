@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -13,12 +13,17 @@ from typing import Literal
 
 from aiomqtt import Client, ProtocolVersion
 
+from collector.acquisition.answers import Answers
+from collector.acquisition.backoff import Backoff
 from collector.acquisition.intake import Intake
-from collector.acquisition.mqtt_link import Broker, MqttLink
+from collector.acquisition.mqtt_connection import Broker
+from collector.acquisition.mqtt_link import MqttLink
 from collector.acquisition.plan import gives_by
+from collector.acquisition.resend import Gaps
 from collector.clock import DrivenClock
 from collector.jobs.receive import Inbox, Receive
 from collector.jobs.receivers import owed_slots
+from protocols.profile import Profile
 from simulators.json_face import JsonMeter, Message
 from simulators.truth import Truth
 from storage.engine import open_ledger
@@ -97,21 +102,31 @@ async def mailbox(
     *,
     intake: Intake | None = None,
     version: Literal["5", "3.1.1"] = "5",
+    gaps: Gaps | None = None,
+    profiles: Mapping[str, Profile] = PROFILES,
 ) -> AsyncIterator[Mailbox]:
-    """Subscribed; ended in good order with the block. With MQTT 5 the window is ours, with 3.1.1 the broker's."""
+    """Subscribed; ended in good order with the block. With MQTT 5 the window is ours, with 3.1.1 the broker's.
+
+    With `gaps`, concentrators are answered.
+    """
     clock = DrivenClock(now)
     ledger = await open_ledger(f"sqlite:///{folder / 'ledger.db'}", create=True)
     await ledger.import_registry(rows, digest="", at=LONG_AGO)
     await ledger.keep_plans([Plan("quarter", (ENERGY,), every_s=900)], at=LONG_AGO)
     versions = await ledger.plan_versions(LONG_AGO, now)
     owed = owed_slots(lambda: versions, SHANGHAI, gives_by(PROFILES))
-    box = Mailbox(ledger, Inbox(CHANNEL, PROFILES, rows, zone=SHANGHAI, slots_for=owed))
+    box = Mailbox(ledger, Inbox(CHANNEL, profiles, rows, zone=SHANGHAI, slots_for=owed))
     intake, stop = intake or Intake(), asyncio.Event()
     where = Broker(broker.host, broker.port, "chaobiao-faults", ("meters/+/reading",), version=version)
-    link = MqttLink(where, intake, clock)
-    receiving = asyncio.create_task(Receive(link, intake, box.inbox, ledger, told=box.told).run(stop))
+    link = MqttLink(where, intake, clock, backoff=Backoff(first_s=0.05, ceiling_s=0.2))
+    answers = None
+    if gaps is not None:
+        topics = {"ack": "meters/{sender}/ack", "resend": "meters/{sender}/resend"}
+        answers = Answers(link, CHANNEL, ledger.senders, clock, gaps=gaps, backoff=Backoff(first_s=0.05), **topics)
+    receive = Receive(link, intake, box.inbox, ledger, answers=answers, told=box.told)
+    receiving = asyncio.create_task(receive.run(stop))
     try:
-        await broker.logs("Sending SUBACK to chaobiao-faults")
+        await asyncio.wait_for(link.subscribed.wait(), 10)
         yield box
     finally:
         stop.set()
