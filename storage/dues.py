@@ -44,6 +44,25 @@ class Filling:
 
 
 @dataclass(frozen=True, slots=True)
+class Counted:
+    """How many slots of a meter have their value, and how many of them the first round brought."""
+
+    meter: str
+    slots: int
+    first_round: int
+
+
+@dataclass(frozen=True, slots=True)
+class Tried:
+    """How often a meter was asked over a channel, and how often it answered as it should."""
+
+    meter: str
+    channel: str
+    tries: int
+    answers: int
+
+
+@dataclass(frozen=True, slots=True)
 class MeterDay:
     """What one meter owed of one data day, and where it stood then. Numbers are slots.
 

@@ -33,7 +33,6 @@ from storage.memory_days import MemoryDays
 from storage.memory_senders import MemorySenders
 from storage.records import (
     RELEASED,
-    Attempt,
     Basis,
     Batch,
     Conflict,
@@ -80,7 +79,6 @@ class MemoryLedger(MemoryDays, MemoryCare, MemorySenders):
         self._conflicts: list[Conflict] = []
         self._deliveries: list[Delivery] = []
         self._delivered: list[DeliveryRow] = []
-        self.attempts: list[Attempt] = []
         self.frames: list[RawFrame] = []
         self._dead_letters: list[DeadLetter] = []
 

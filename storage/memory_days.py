@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import replace
 from datetime import date, datetime
 
-from storage.dues import Filling, MeterDay, Pause, Paused
-from storage.records import Basis, Slot
+from storage.dues import Counted, Filling, MeterDay, Pause, Paused, Tried
+from storage.records import Attempt, Basis, Slot
 
 
 class MemoryDays:
-    """Pauses, fillings, denominators: see `storage.ledger.day_port`."""
+    """Pauses, counts, denominators: see `storage.ledger.day_port`."""
 
     def __init__(self) -> None:
         self._filled: dict[Slot, Filling] = {}
+        self.attempts: list[Attempt] = []
         self._pauses: list[Pause] = []
         self._days: dict[date, tuple[MeterDay, ...]] = {}
 
@@ -42,9 +44,33 @@ class MemoryDays:
         found = (one for one in self._pauses if one.since < end and (one.until is None or one.until > start))
         return tuple(sorted(found, key=lambda one: (one.since, one.kind, one.name)))
 
-    async def fillings(self, start: datetime, end: datetime, bases: Collection[Basis]) -> tuple[Filling, ...]:
+    async def counted(
+        self, start: datetime, end: datetime, *, basis: Basis, quantities: Collection[str], as_of: datetime
+    ) -> tuple[Counted, ...]:
         """See the port."""
-        return tuple(one for slot, one in self._filled.items() if start <= slot.at < end and slot.basis in bases)
+        slots: Counter[str] = Counter()
+        first: Counter[str] = Counter()
+        for slot, one in self._filled.items():
+            if (
+                slot.plan
+                and start <= slot.at < end
+                and one.at <= as_of
+                and slot.basis is basis
+                and slot.quantity in quantities
+            ):
+                slots[slot.meter] += 1
+                first[slot.meter] += one.first_round
+        return tuple(Counted(meter, slots[meter], first[meter]) for meter in sorted(slots))
+
+    async def tried(self, start: datetime, end: datetime) -> tuple[Tried, ...]:
+        """See the port."""
+        tries: Counter[tuple[str, str]] = Counter()
+        answers: Counter[tuple[str, str]] = Counter()
+        for one in self.attempts:
+            if start <= one.started_at < end:
+                tries[one.meter, one.channel] += 1
+                answers[one.meter, one.channel] += one.outcome == "ok"
+        return tuple(Tried(*of, tries[of], answers[of]) for of in sorted(tries))
 
     async def keep_meter_days(self, day: date, rows: Sequence[MeterDay]) -> bool:
         """See the port."""

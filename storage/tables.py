@@ -201,6 +201,7 @@ attempt = Table(
     Column("sent", LargeBinary, nullable=False),
     Column("received", LargeBinary, nullable=False),
     Column("drained", Integer, nullable=False),
+    Index("ix_attempt_started_at", "started_at"),
 )
 
 raw_frame = Table(

@@ -1,4 +1,4 @@
-"""The ledger's port, the part that accounts for days: pauses, fillings, denominators."""
+"""The ledger's port, the part that accounts for days: pauses, counts as of an instant, denominators."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 from datetime import date, datetime
 from typing import Protocol
 
-from storage.dues import Filling, MeterDay, Pause, Paused
+from storage.dues import Counted, MeterDay, Pause, Paused, Tried
 from storage.records import Basis
 
 
@@ -22,8 +22,13 @@ class DayLedger(Protocol):
     async def pauses(self, start: datetime, end: datetime) -> tuple[Pause, ...]:
         """In force at any time in [start, end), oldest first; none is ever forgotten."""
 
-    async def fillings(self, start: datetime, end: datetime, bases: Collection[Basis]) -> tuple[Filling, ...]:
-        """Slots of these bases with `at` in [start, end) that have a value, and since when; in no order."""
+    async def counted(
+        self, start: datetime, end: datetime, *, basis: Basis, quantities: Collection[str], as_of: datetime
+    ) -> tuple[Counted, ...]:
+        """By meter, the slots of plans with `at` in [start, end) that had their value at `as_of` (that instant included)."""
+
+    async def tried(self, start: datetime, end: datetime) -> tuple[Tried, ...]:
+        """Attempts begun in [start, end), by meter and channel; what nobody's plan asked for is counted too."""
 
     async def keep_meter_days(self, day: date, rows: Sequence[MeterDay]) -> bool:
         """Write down a day's denominators, once for ever. False: that was done before, and they stay as they are."""

@@ -1,20 +1,20 @@
-"""Pauses, fillings and denominators in SQL."""
+"""Pauses, counts as of an instant, and denominators in SQL."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from datetime import date, datetime
 
-from sqlalchemy import ColumnElement, and_, insert, or_, select, update
+from sqlalchemy import ColumnElement, and_, case, func, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from storage import tables
 from storage.day_tables import FLAGS, NUMBERS, meter_day, pause
-from storage.dues import Filling, MeterDay, Pause, Paused
+from storage.dues import Counted, MeterDay, Pause, Paused, Tried
 from storage.ledger.dialect import as_list, listed
 from storage.ledger.slots import Group
 from storage.ledger.vocabulary import Vocabulary
-from storage.records import Basis, Slot
+from storage.records import Basis
 
 _PAUSE = ("kind", "name", "since", "who", "why", "until", "ended_by")
 _GROUP = tuple(tables.slot_group.c[name] for name in ("channel", "terminal", "area", "station", "class", "profile"))
@@ -52,27 +52,45 @@ async def pauses(connection: AsyncConnection, start: datetime, end: datetime) ->
     )
 
 
-async def fillings(
-    connection: AsyncConnection, start: datetime, end: datetime, bases: Collection[Basis]
-) -> tuple[Filling, ...]:
+async def counted(
+    connection: AsyncConnection,
+    start: datetime,
+    end: datetime,
+    basis: Basis,
+    quantities: Collection[str],
+    as_of: datetime,
+) -> tuple[Counted, ...]:
     """See the port."""
     table = tables.filled
-    query = (
-        select(
-            tables.plan.c.name,
-            tables.meter.c.meter,
-            tables.quantity.c.code,
-            table.c.basis,
-            table.c.at,
-            table.c.filled_at,
-            table.c.first_round,
-        )
-        .join_from(table, tables.plan)
-        .join(tables.meter)
-        .join(tables.quantity)
-        .where(table.c.at >= start, table.c.at < end, table.c.basis.in_(sorted(bases)))
+    codes = select(tables.quantity.c.id).where(tables.quantity.c.code.in_(sorted(quantities)))
+    planned = select(tables.plan.c.id).where(tables.plan.c.name != "")
+    of_meter = (
+        select(table.c.meter_id, func.count().label("slots"), func.sum(table.c.first_round).label("first"))
+        .where(table.c.at >= start, table.c.at < end, table.c.basis == basis, table.c.filled_at <= as_of)
+        .where(table.c.quantity_id.in_(codes), table.c.plan_id.in_(planned))
+        .group_by(table.c.meter_id)
+        .subquery()
     )
-    return tuple(Filling(Slot(*row[:5]), row[5], bool(row[6])) for row in await connection.execute(query))
+    query = (
+        select(tables.meter.c.meter, of_meter.c.slots, of_meter.c.first)
+        .join_from(of_meter, tables.meter, tables.meter.c.id == of_meter.c.meter_id)
+        .order_by(tables.meter.c.meter)
+    )
+    return tuple(Counted(meter, slots, int(first)) for meter, slots, first in await connection.execute(query))
+
+
+async def tried(connection: AsyncConnection, start: datetime, end: datetime) -> tuple[Tried, ...]:
+    """See the port."""
+    table = tables.attempt
+    answers = func.sum(case((table.c.outcome == "ok", 1), else_=0))
+    query = (
+        select(tables.meter.c.meter, table.c.channel, func.count(), answers)
+        .join_from(table, tables.meter)
+        .where(table.c.started_at >= start, table.c.started_at < end)
+        .group_by(tables.meter.c.meter, table.c.channel)
+        .order_by(tables.meter.c.meter, table.c.channel)
+    )
+    return tuple(Tried(*row) for row in await connection.execute(query))
 
 
 async def keep_meter_days(connection: AsyncConnection, words: Vocabulary, day: date, rows: Sequence[MeterDay]) -> bool:

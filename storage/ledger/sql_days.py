@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from datetime import date, datetime
 
-from storage.dues import Filling, MeterDay, Pause, Paused
+from storage.dues import Counted, MeterDay, Pause, Paused, Tried
 from storage.ledger import days
 from storage.ledger.sessions import Sessions
 from storage.records import Basis
 
 
 class SqlDays:
-    """Pauses, fillings, denominators: see `storage.ledger.day_port`."""
+    """Pauses, counts, denominators: see `storage.ledger.day_port`."""
 
     def __init__(self, sessions: Sessions) -> None:
         self._sessions = sessions
@@ -30,9 +30,17 @@ class SqlDays:
         """In force in [start, end)."""
         return await self._sessions.read(lambda connection: days.pauses(connection, start, end))
 
-    async def fillings(self, start: datetime, end: datetime, bases: Collection[Basis]) -> tuple[Filling, ...]:
-        """Slots that have a value, and since when."""
-        return await self._sessions.read(lambda connection: days.fillings(connection, start, end, bases))
+    async def counted(
+        self, start: datetime, end: datetime, *, basis: Basis, quantities: Collection[str], as_of: datetime
+    ) -> tuple[Counted, ...]:
+        """Slots that had their value, by meter."""
+        return await self._sessions.read(
+            lambda connection: days.counted(connection, start, end, basis, quantities, as_of)
+        )
+
+    async def tried(self, start: datetime, end: datetime) -> tuple[Tried, ...]:
+        """Attempts by meter and channel."""
+        return await self._sessions.read(lambda connection: days.tried(connection, start, end))
 
     async def keep_meter_days(self, day: date, rows: Sequence[MeterDay]) -> bool:
         """A day's denominators."""

@@ -1,12 +1,12 @@
-"""Pauses, since when a slot has its value, and denominators that stay."""
+"""Pauses, what had its value when, and denominators that stay."""
 
 import dataclasses
-from datetime import timedelta
+from datetime import datetime, timedelta
 
-from storage.dues import Filling, MeterDay, Pause, Paused
+from storage.dues import Counted, MeterDay, Pause, Paused, Tried
 from storage.ledger.port import Ledger
-from storage.records import Basis, Batch
-from tests.ledger.ledgers import DAY, at, missing, read, reading, row, slot
+from storage.records import Attempt, Basis, Batch
+from tests.ledger.ledgers import DAY, EXPORT, IMPORT, at, missing, read, reading, row, slot
 
 LONG = at(-1000), at(1000)
 HOLIDAY = Pause(Paused.METER, "m1", at(1), "anna", "the house is empty")
@@ -45,14 +45,36 @@ async def test_a_pause_may_come_again_and_the_first_is_not_forgotten(ledger: Led
     assert await ledger.pauses(at(7), at(8)) == (again,)
 
 
-async def test_since_when_a_slot_has_its_value(ledger: Ledger) -> None:
+async def test_what_had_its_value_at_an_instant(ledger: Ledger) -> None:
     await ledger.append(Batch(missing=(missing(slot(2)),)))
-    await read(ledger, reading(1, 1, fills=slot(1)), reading(2, 2, fills=slot(2)))
+    await read(ledger, reading(1, 1, fills=slot(1)), reading(2, 2, fills=slot(2)), reading(1, 1, "m2"))
     await read(ledger, dataclasses.replace(reading(1, 1, fills=slot(1)), received_at=at(9)))
-    found = await ledger.fillings(*LONG, {Basis.INSTANT})
-    assert set(found) == {Filling(slot(1), at(1, 5), first_round=True), Filling(slot(2), at(2, 5), first_round=False)}
-    assert [one.slot for one in await ledger.fillings(at(2), at(3), set(Basis))] == [slot(2)]
-    assert await ledger.fillings(*LONG, {Basis.FREEZE, Basis.CURVE}) == ()
+    await read(ledger, dataclasses.replace(reading(3, 1, fills=slot(3, plan="")), data_day=None))
+
+    async def at_instant(as_of: datetime, start: int = -1, end: int = 9, **told: object) -> tuple[Counted, ...]:
+        asked = {"basis": Basis.INSTANT, "quantities": {IMPORT}} | told
+        return await ledger.counted(at(start), at(end), as_of=as_of, **asked)  # type: ignore[arg-type]
+
+    assert await at_instant(at(1, 4)) == ()
+    assert await at_instant(at(1, 5)) == (Counted("m1", 1, 1),)
+    assert await at_instant(at(2, 5)) == await at_instant(at(99)) == (Counted("m1", 2, 1),)
+    assert await at_instant(at(99), 2, 3) == (Counted("m1", 1, 0),)
+    assert await at_instant(at(99), 1, 2) == (Counted("m1", 1, 1),)
+    assert await at_instant(at(99), basis=Basis.FREEZE) == await at_instant(at(99), quantities={EXPORT}) == ()
+
+
+async def test_tries_and_answers(ledger: Ledger) -> None:
+    def attempt(hour: int, outcome: str, meter: str = "m1", channel: str = "bus") -> Attempt:
+        return Attempt(meter, channel, "", at(hour), 5, outcome)
+
+    tries = (attempt(1, "ok"), attempt(2, "no_answer"), attempt(2, "ok", "m2"), attempt(2, "ok", "m2", "radio"))
+    await ledger.append(Batch(attempts=tries))
+    await ledger.append(Batch(attempts=(attempt(3, "ok"), attempt(4, "ok"))))
+    assert await ledger.tried(at(1), at(4)) == (
+        Tried("m1", "bus", 3, 2),
+        Tried("m2", "bus", 1, 1),
+        Tried("m2", "radio", 1, 1),
+    )
 
 
 def of_day(meter: str, **told: object) -> MeterDay:

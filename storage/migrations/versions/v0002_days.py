@@ -41,6 +41,7 @@ def upgrade() -> None:
         " AND r.slot_at = f.at), f.at), 1 FROM filled_before f"
     )
     op.drop_table("filled_before")
+    op.create_index("ix_attempt_started_at", "attempt", ["started_at"])
     op.create_table(
         "pause",
         Column("id", KEY, nullable=False),
