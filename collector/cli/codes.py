@@ -75,3 +75,19 @@ QUALITIES = (
     mark("missing"),
 )
 BASES = (mark("instant"), mark("freeze"), mark("settlement"), mark("curve"))
+CHANGES = (
+    mark("recovered"),
+    mark("newly_failed"),
+    mark("newly_due"),
+    mark("no_longer_due"),
+    mark("suspended"),
+    mark("resumed"),
+)
+METRICS = (
+    mark("read"),
+    mark("all_items"),
+    mark("curve"),
+    mark("reading_day"),
+    mark("message"),
+    mark("coverage"),
+)

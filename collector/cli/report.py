@@ -3,57 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-import csv
-import sys
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import date, timedelta
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
-from zoneinfo import ZoneInfo
 
 import click
 
 from collector.cli import shapes
-from collector.cli.command import Command, F, Group, Option, config_option
+from collector.cli.command import Command, Group, Option, config_option
 from collector.cli.opening import open_site
-from collector.cli.tables import cells_for_people, show_table
+from collector.cli.rates import ask_rates, success
+from collector.cli.reporting import Answer, Table, days_options, format_options, show, span
 from collector.clock import SystemClock
-from collector.errors import UsageError
+from collector.jobs.rates import Rates
 from collector.jobs.report import Reporter
-from collector.kpi.success import GROUPINGS
 from collector.words import mark, say
-
-FORMATS = ("table", "csv", "jsonl")
-_GROUPS = {
-    "day": mark("day"),
-    "area": mark("area"),
-    "station": mark("station"),
-    "channel": mark("channel"),
-    "profile": mark("profile"),
-    "class": mark("class"),
-    "terminal": mark("terminal"),
-    "plan": mark("plan"),
-    "protocol": mark("protocol"),
-}
-"""What the groups of each grouping are called."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Answer:
-    """What was found, and the zone of whoever reads it."""
-
-    found: list[shapes.Shape]
-    zone: ZoneInfo
-
-
-@dataclass(frozen=True, slots=True)
-class _Table:
-    """What people see of it: key → heading, which of them are numbers, and what to say where nothing was found."""
-
-    headings: Mapping[str, str]
-    numbers: Sequence[str]
-    empty: str
 
 
 @click.group(
@@ -63,68 +28,7 @@ def report() -> None:
     """See `help` above."""
 
 
-def _days(function: F) -> F:
-    """`--from` and `--to`: data days, both included."""
-    for name, target, words in (
-        ("--to", "last", mark("Last data day; default: today.")),
-        ("--from", "first", mark("First data day, as 2026-03-15; default: yesterday.")),
-    ):
-        option = click.option(name, target, cls=Option, type=click.DateTime(["%Y-%m-%d"]), metavar="DAY", help=words)
-        function = option(function)
-    return function
-
-
-def _format(function: F) -> F:
-    """`--format`, and `--json` for one of them."""
-    as_json = click.option("--json", "as_json", cls=Option, is_flag=True, help=mark("The same as --format jsonl."))
-    form = click.option(
-        "--format", "form", cls=Option, type=click.Choice(FORMATS), default="table", show_default=True,
-        help=mark("How to print it."),
-    )  # fmt: skip
-    decorated: F = form(as_json(function))
-    return decorated
-
-
-@report.command(
-    "success",
-    cls=Command,
-    example="chaobiao report success -c collector.toml --by area --json",
-    help=mark(
-        "Read success (采集成功率): of the values that were due, how many came; what was asked on demand is not in it."
-    ),
-)
-@config_option
-@click.option(
-    "--by",
-    cls=Option,
-    type=click.Choice(GROUPINGS),
-    default="day",
-    show_default=True,
-    help=mark("One line for each of these."),
-)
-@_days
-@_format
-def success(config: Path, by: str, first: Any, last: Any, form: str, as_json: bool) -> None:
-    """One line a day and group."""
-
-    async def ask(reporter: Reporter) -> list[shapes.Shape]:
-        return [shapes.success(one) for one in await reporter.success(*_span(reporter, first, last), by=by)]
-
-    headings = {
-        "day": say("data day"),
-        "group": say(_GROUPS[by]),
-        "expected": say("due"),
-        "first_round": say("first round"),
-        "final": say("collected"),
-        "missing": say("missing"),
-        "paused": say("paused"),
-        "rate": say("rate, %"),
-    }
-    if by == "day":
-        del headings["group"]
-    numbers = ("expected", "first_round", "final", "missing", "paused", "rate")
-    table = _Table(headings, numbers, empty=say("nothing was due on these days"))
-    _print(_ask(config, ask), "jsonl" if as_json else form, shapes.SUCCESS_KEYS, table)
+report.add_command(success)
 
 
 @report.command(
@@ -136,14 +40,28 @@ def success(config: Path, by: str, first: Any, last: Any, form: str, as_json: bo
     ),
 )
 @config_option
-@_days
-@_format
-def missing(config: Path, first: Any, last: Any, form: str, as_json: bool) -> None:
-    """One line a value."""
+@click.option(
+    "--consecutive",
+    cls=Option,
+    type=click.IntRange(1),
+    is_flag=False,
+    flag_value=1,
+    metavar="DAYS",
+    help=mark(
+        "Instead: meters without their total import freeze on so many data days in a row (1 if no number is given), up to "
+        "the last data day; the longest first."
+    ),
+)
+@days_options
+@format_options
+def missing(config: Path, consecutive: int | None, first: Any, last: Any, form: str, as_json: bool) -> None:
+    """One line a value; with `--consecutive` one a meter."""
+    if consecutive is not None:
+        return _consecutive(config, consecutive, last, "jsonl" if as_json else form)
 
     async def ask(reporter: Reporter) -> list[shapes.Shape]:
         points = await reporter.points()
-        found = await reporter.missing(*_span(reporter, first, last))
+        found = await reporter.missing(*span(reporter.today(), first, last))
         return [shapes.missing(one, points.get(one.slot.meter, "")) for one in found]
 
     headings = {
@@ -157,8 +75,29 @@ def missing(config: Path, first: Any, last: Any, form: str, as_json: bool) -> No
         "attempts": say("tries"),
         "detail": say("detail"),
     }
-    table = _Table(headings, ("attempts",), empty=say("nothing is missing on these days"))
-    _print(_ask(config, ask), "jsonl" if as_json else form, shapes.MISSING_KEYS, table)
+    table = Table(headings, ("attempts",), empty=say("nothing is missing on these days"))
+    return show(_ask(config, ask), "jsonl" if as_json else form, shapes.MISSING_KEYS, table)
+
+
+def _consecutive(config: Path, at_least: int, last: Any, form: str) -> None:
+    async def ask(rates: Rates) -> list[shapes.Shape]:
+        today = rates.clock.now().astimezone(rates.denominators.zone).date()
+        found = await rates.failing(last.date() if last else today - timedelta(days=1), at_least=at_least)
+        return [shapes.failing(one) for one in found]
+
+    headings = {
+        "meter": say("meter"),
+        "point": say("point"),
+        "area": say("area"),
+        "channel": say("channel"),
+        "days": say("days in a row"),
+        "since": say("since data day"),
+        "reason": say("reason"),
+        "owner": say("fault of"),
+        "detail": say("detail"),
+    }
+    table = Table(headings, ("days",), empty=say("no meter failed"))
+    show(ask_rates(config, ask), form, shapes.FAILING_KEYS, table)
 
 
 @report.command(
@@ -170,7 +109,7 @@ def missing(config: Path, first: Any, last: Any, form: str, as_json: bool) -> No
     ),
 )
 @config_option
-@_format
+@format_options
 def conflicts(config: Path, form: str, as_json: bool) -> None:
     """One line a conflict."""
 
@@ -188,20 +127,11 @@ def conflicts(config: Path, form: str, as_json: bool) -> None:
         "other": say("second value"),
         "received_at": say("second came"),
     }
-    table = _Table(headings, ("value", "other"), empty=say("there are no conflicts"))
-    _print(_ask(config, ask), "jsonl" if as_json else form, shapes.CONFLICT_KEYS, table)
+    table = Table(headings, ("value", "other"), empty=say("there are no conflicts"))
+    show(_ask(config, ask), "jsonl" if as_json else form, shapes.CONFLICT_KEYS, table)
 
 
-def _span(reporter: Reporter, first: Any, last: Any) -> tuple[date, date]:
-    today = reporter.today()
-    end = last.date() if last else today
-    start = first.date() if first else min(end, today - timedelta(days=1))
-    if start > end:
-        raise UsageError(say("--from {first} is after --to {last}", first=start, last=end))
-    return start, end
-
-
-def _ask(config: Path, question: Callable[[Reporter], Awaitable[list[shapes.Shape]]]) -> _Answer:
+def _ask(config: Path, question: Callable[[Reporter], Awaitable[list[shapes.Shape]]]) -> Answer:
     site = open_site(config)
     protocols = {channel.name: channel.protocol for channel in site.settings.channels}
 
@@ -209,19 +139,4 @@ def _ask(config: Path, question: Callable[[Reporter], Awaitable[list[shapes.Shap
         async with site.ledger() as ledger:
             return await question(Reporter(ledger, SystemClock(), site.settings.zone, site.profiles, protocols))
 
-    return _Answer(asyncio.run(answer()), site.settings.zone)
-
-
-def _print(answer: _Answer, form: str, keys: Sequence[str], table: _Table) -> None:
-    if form == "jsonl":
-        for shape in answer.found:
-            click.echo(shapes.one_line(shape))
-    elif form == "csv":
-        rows = csv.DictWriter(sys.stdout, keys, lineterminator="\n")
-        rows.writeheader()
-        rows.writerows(answer.found)
-    else:
-        columns = list(table.headings)
-        right = [columns.index(key) for key in table.numbers]
-        lines = (cells_for_people(shape, columns, answer.zone) for shape in answer.found)
-        show_table(list(table.headings.values()), lines, numbers=right, empty=table.empty)
+    return Answer(asyncio.run(answer()), site.settings.zone)

@@ -7,15 +7,19 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, fields
+from datetime import date
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from collector.jobs.rates import Failing
+from collector.jobs.report import NOT_TRIED
+from collector.kpi.change import Moved
 from collector.kpi.success import Success
 from collector.outlets.batch import manifest_bytes
 from protocols.catalogue import describe
 from protocols.obis import Obis
 from storage.days import utc_text
-from storage.records import Conflict, Delivery, Judged, Missing, Quality, Reading
+from storage.records import Conflict, Delivery, Judged, Missing, Owner, Quality, Reading
 from storage.registry import Ratio, Registered
 from storage.values import from_millionths, to_text
 
@@ -106,7 +110,43 @@ SUCCESS_KEYS = tuple(field.name for field in fields(Success))
 
 def success(one: Success) -> Shape:
     """The figures of one day and group; `rate` in percent, as text."""
-    return asdict(one) | {"day": one.day.isoformat(), "as_of": utc_text(one.as_of)}
+    return asdict(one) | {"day": one.day.isoformat(), "metric": str(one.metric), "as_of": utc_text(one.as_of)}
+
+
+FAILING_KEYS = ("meter", "point", "area", "channel", "days", "at_least", "since", "reason", "owner", "detail")
+
+
+def failing(one: Failing) -> Shape:
+    """A meter without its freeze on days in a row; `at_least`: it was followed back no further."""
+    last = one.last
+    return {
+        "meter": one.due.meter,
+        "point": one.due.point or None,
+        "area": one.due.area,
+        "channel": one.due.channel,
+        "days": one.days,
+        "at_least": one.at_least,
+        "since": one.since.isoformat(),
+        "reason": last.reason if last else NOT_TRIED,
+        "owner": str(last.owner if last else Owner.OURS),
+        "detail": last.detail if last else "",
+    }
+
+
+MOVED_KEYS = ("day", "metric", "change", "meter", "point", "was_there", "there")
+
+
+def moved(one: Moved, day: date, metric: str) -> Shape:
+    """A meter that changed a rate against the day before."""
+    return {
+        "day": day.isoformat(),
+        "metric": metric,
+        "change": str(one.change),
+        "meter": one.meter,
+        "point": one.point or None,
+        "was_there": one.was_there,
+        "there": one.there,
+    }
 
 
 CONFLICT_KEYS = ("meter", "point", "quantity", "basis", "time", "value", "other", "other_source", "received_at")

@@ -18,7 +18,7 @@ from protocols.obis import Obis
 
 WIDEST = 1000
 _TIMES = frozenset({"time", "slot", "received_at"})
-_CODES = frozenset({"basis", "reason", "owner", "quality"})
+_CODES = frozenset({"basis", "reason", "owner", "quality", "change", "metric"})
 
 
 def show_table(

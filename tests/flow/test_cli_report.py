@@ -2,7 +2,7 @@
 
 import csv
 import json
-from datetime import timedelta
+from datetime import datetime, timedelta
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -10,8 +10,10 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from storage.days import data_day, day_start
+from storage.records import Basis, Missing, Owner, Plan, Reading, Slot, Source
 from tests.flow.commands import run
-from tests.flow.villages import Village
+from tests.flow.villages import IMPORT, Village
 
 SUCCESS = ["day", "by", "group", "metric", "as_of", "expected", "first_round", "final", "missing", "paused", "rate"]
 MISSING = [
@@ -44,12 +46,13 @@ def lines(village: Village, *args: object) -> list[dict[str, Any]]:
 
 
 @pytest.mark.parametrize(
-    "by", ["day", "area", "station", "channel", "protocol", "profile", "class", "terminal", "plan"]
+    "by",
+    ["day", "month", "area", "station", "channel", "protocol", "profile", "maker", "class", "terminal"],
 )
 def test_expected_is_collected_and_missing(village: Village, by: str) -> None:
     told = lines(village, "success", "--by", by)  # two days, if it is just after midnight
     assert all(list(line) == SUCCESS for line in told)
-    assert {(line["by"], line["metric"]) for line in told} == {(by, "read")}
+    assert {(line["by"], line["metric"]) for line in told} == {(by, "curve")}
     assert (sum(line["expected"] for line in told), sum(line["final"] for line in told)) == (8, 3)
     assert all(line["expected"] == line["final"] + line["missing"] for line in told)
 
@@ -104,3 +107,71 @@ def test_a_table_of_nothing_says_so(village: Village) -> None:
     assert run("report", "conflicts", "-c", village.configuration).stdout == "there are no conflicts\n"
     none = run("report", "success", "-c", village.configuration, "--from", "2020-01-01", "--to", "2020-01-02")
     assert none.stdout == "nothing was due on these days\n"
+
+
+# --- freezes ------------------------------------------------------------------------------------------------------------------
+
+DAILY = Plan("daily", (IMPORT,), Basis.FREEZE, at_minute=5)
+
+
+@pytest.fixture
+def frozen(tmp_path: Path) -> Village:
+    """m1's freezes of four data days came, m2's of the first; then it was silent."""
+    place = Village(tmp_path)
+    zone = ZoneInfo("Asia/Shanghai")
+    today = place.now.astimezone(zone).date()
+    midnights = [day_start(today - timedelta(days=n), zone) for n in (4, 3, 2, 1)]
+    place.plan(DAILY, since=midnights[0] - timedelta(days=1), until=midnights[-1] + timedelta(hours=1))
+
+    def slot(meter: str, at: datetime) -> Slot:
+        return Slot("daily", meter, IMPORT, Basis.FREEZE, at)
+
+    def came(meter: str, at: datetime) -> Reading:
+        day = data_day(at, Basis.FREEZE, zone)
+        received = at + timedelta(hours=1)
+        return Reading(meter, IMPORT, Basis.FREEZE, at, 7, 1, Source.POLL, received, slot=slot(meter, at), data_day=day)
+
+    def silent(at: datetime) -> Missing:
+        day = data_day(at, Basis.FREEZE, zone)
+        return Missing(slot("m2", at), day, "no_answer", Owner.LINE, "no answer within 1 s", 3)
+
+    place.commit(
+        [*(came("m1", at) for at in midnights), came("m2", midnights[0])], [silent(at) for at in midnights[1:]]
+    )
+    return place
+
+
+def data_day_of(village: Village, back: int) -> str:
+    """Of the midnight so many days back."""
+    return f"{village.now.astimezone(ZoneInfo('Asia/Shanghai')).date() - timedelta(days=back + 1):%Y-%m-%d}"
+
+
+def test_read_success_as_of_a_cut_off(frozen: Village) -> None:
+    days = "--from", data_day_of(frozen, 4), "--to", data_day_of(frozen, 1)
+    told = lines(frozen, "success", "--metric", "read", "--as-of", "08:00", *days)
+    assert [(one["metric"], one["expected"], one["final"], one["rate"]) for one in told] == [
+        ("read", 2, 2, "100.00"),
+        *[("read", 2, 1, "50.00")] * 3,
+    ]
+    (summed,) = lines(frozen, "success", "--metric", "read", "--sum", "--by", "area", *days)
+    assert (summed["group"], summed["expected"], summed["final"], summed["rate"]) == ("north", 8, 5, "62.50")
+
+
+def test_why_a_rate_moved(frozen: Village) -> None:
+    (one,) = lines(frozen, "success", "--why", "--to", data_day_of(frozen, 3))
+    assert (one["change"], one["meter"], one["point"]) == ("newly_failed", "m2", "P-m2")
+    table = run("report", "success", "-c", frozen.configuration, "--why", "--to", data_day_of(frozen, 3), language="zh")
+    assert f"{data_day_of(frozen, 3)}：应采 2，实采 1，50.00 %" in table.stdout
+    assert "新失败" in table.stdout
+    assert lines(frozen, "success", "--why", "--to", data_day_of(frozen, 2)) == []
+    wrong = run("report", "success", "-c", frozen.configuration, "--why", "--metric", "curve")
+    assert (wrong.exit_code, "read, all_items, reading_day" in wrong.stderr) == (2, True)
+
+
+def test_who_has_failed_for_how_long(frozen: Village) -> None:
+    (one,) = lines(frozen, "missing", "--consecutive", "--to", data_day_of(frozen, 1))
+    assert (one["meter"], one["days"], one["since"], one["reason"], one["owner"]) == (
+        *("m2", 3, data_day_of(frozen, 3)),
+        *("no_answer", "line"),
+    )
+    assert lines(frozen, "missing", "--consecutive", "4", "--to", data_day_of(frozen, 1)) == []

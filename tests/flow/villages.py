@@ -70,6 +70,17 @@ class Village:
 
         asyncio.run(store())
 
+    def plan(self, plan: Plan, *, since: datetime, until: datetime) -> None:
+        """Another plan that was valid for a while."""
+
+        async def keep() -> None:
+            ledger = await open_ledger(f"sqlite:///{self.folder / 'chaobiao.db'}", create=False)
+            await ledger.keep_plans([plan], at=since)
+            await ledger.keep_plans([], at=until)
+            await ledger.close()
+
+        asyncio.run(keep())
+
     def slot(self, hours_ago: int, meter: str = "m1") -> Slot:
         """A slot of the plan."""
         return Slot("hourly", meter, IMPORT, Basis.INSTANT, self.now - timedelta(hours=hours_ago))

@@ -7,6 +7,8 @@ import pytest
 from collector.acquisition.outcome import OUTCOMES
 from collector.cli import codes
 from collector.jobs.report import NOT_TRIED, NOT_YET
+from collector.kpi.change import Change
+from collector.kpi.rates import Metric
 from collector.vee.rules import RULES
 from storage.records import Basis, Owner, Quality
 
@@ -19,8 +21,10 @@ from storage.records import Basis, Owner, Quality
         (codes.OWNERS, {*Owner}),
         (codes.QUALITIES, {*Quality}),
         (codes.BASES, {*Basis}),
+        (codes.CHANGES, {*Change}),
+        (codes.METRICS, {*Metric}),
     ],
-    ids=["reasons", "rules", "owners", "qualities", "bases"],
+    ids=["reasons", "rules", "owners", "qualities", "bases", "changes", "metrics"],
 )
 def test_every_code_has_its_word(listed: tuple[str, ...], there: Iterable[str]) -> None:
     assert sorted(listed) == sorted(map(str, there))
