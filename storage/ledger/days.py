@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from datetime import date, datetime
 
-from sqlalchemy import ColumnElement, and_, case, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, Integer, and_, case, func, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from storage import tables
@@ -65,7 +65,9 @@ async def counted(
     codes = select(tables.quantity.c.id).where(tables.quantity.c.code.in_(sorted(quantities)))
     planned = select(tables.plan.c.id).where(tables.plan.c.name != "")
     of_meter = (
-        select(table.c.meter_id, func.count().label("slots"), func.sum(table.c.first_round).label("first"))
+        select(
+            table.c.meter_id, func.count().label("slots"), func.sum(table.c.first_round, type_=Integer).label("first")
+        )
         .where(table.c.at >= start, table.c.at < end, table.c.basis == basis, table.c.filled_at <= as_of)
         .where(table.c.quantity_id.in_(codes), table.c.plan_id.in_(planned))
         .group_by(table.c.meter_id)
@@ -76,7 +78,7 @@ async def counted(
         .join_from(of_meter, tables.meter, tables.meter.c.id == of_meter.c.meter_id)
         .order_by(tables.meter.c.meter)
     )
-    return tuple(Counted(meter, slots, int(first)) for meter, slots, first in await connection.execute(query))
+    return tuple(Counted(meter, slots, first) for meter, slots, first in await connection.execute(query))
 
 
 async def tried(connection: AsyncConnection, start: datetime, end: datetime) -> tuple[Tried, ...]:
