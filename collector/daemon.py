@@ -19,6 +19,7 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timedelta
 
 from collector.acquisition.listening import Ports
+from collector.acquisition.pauses import Pauses
 from collector.acquisition.plan import gives_by
 from collector.acquisition.planner import LONGEST_WINDOW, Planner
 from collector.acquisition.schedule import ScheduledWaker, Waker
@@ -146,6 +147,9 @@ class Daemon:
             try:
                 if asked is not None:
                     await self._take(*asked, poll, receiving)
+                elif await self._pauses_changed():
+                    poll.wake()
+                    log.info("what is paused has changed")
                 elif await self._ledger.registry_digest() != self._digest:
                     await self._load(poll.routes)
                     receiving.change(self._settings.channels, self._planner.meters)
@@ -156,6 +160,11 @@ class Daemon:
             except (DatabaseBusy, DatabaseUnusable) as error:
                 log.warning("changes wait for the database: %s", error)
                 self._ask_again(asked)
+
+    async def _pauses_changed(self) -> bool:
+        now = self._clock.now()
+        known = Pauses(await self._ledger.pauses(now, now + timedelta(microseconds=1)))
+        return self._planner.leave_out(known.still(), now)
 
     def _ask_again(self, asked: tuple[Settings, Mapping[str, Profile]] | None) -> None:
         """At the next look, unless a newer one has come."""
@@ -204,6 +213,7 @@ class Daemon:
         self._planner.reading_days = self._settings.reading_days
         self._planner.load(versions, registered, now)
         self._planner.restore(filled_already, tried, now)
+        await self._pauses_changed()
 
     def _say_stranded(self) -> None:
         known = {channel.name for channel in self._settings.channels}

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from storage.records import Owner
 
 OK = "ok"
+PAUSED = "paused"
+"""Nobody asked, on purpose."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +89,7 @@ OUTCOMES: dict[str, Rule] = {
     # ours
     "bad_request": Rule(Owner.OURS),
     "window_closed": Rule(Owner.OURS),
+    PAUSED: Rule(Owner.OURS),
     "overwritten": Rule(Owner.OURS),
     # nobody's
     "no_supply": Rule(Owner.SUPPLY),

@@ -9,12 +9,22 @@ from datetime import UTC, datetime
 from storage.dues import Pause, Paused
 from storage.registry import Registered
 
-PAUSED = "paused"
-"""The reason of a slot that nobody asked for, on purpose."""
-
 Interval = tuple[datetime, datetime]
 """Half open."""
 _EVER = datetime.max.replace(tzinfo=UTC)
+
+
+LeftOut = frozenset[tuple[Paused, str]]
+"""What is left out now: kind and name."""
+
+
+def is_left_out(plan: str, one: Registered, now: LeftOut) -> bool:
+    """Whether a plan's values of this meter are."""
+    return bool(now) and not now.isdisjoint(_keys(plan, one))
+
+
+def _keys(plan: str, one: Registered) -> tuple[tuple[Paused, str], ...]:
+    return (Paused.PLAN, plan), (Paused.CHANNEL, one.meter.channel), (Paused.METER, one.meter.meter)
 
 
 class Pauses:
@@ -28,18 +38,13 @@ class Pauses:
     def __bool__(self) -> bool:
         return bool(self._intervals)
 
-    def holds(self, plan: str, one: Registered, instant: datetime) -> bool:
-        """Whether a plan's value of this meter is left out at an instant."""
-        return any(
-            since <= instant < until
-            for key in ((Paused.PLAN, plan), (Paused.CHANNEL, one.meter.channel), (Paused.METER, one.meter.meter))
-            for since, until in self._intervals.get(key, ())
-        )
+    def still(self) -> LeftOut:
+        """What is left out until somebody resumes it."""
+        return frozenset(key for key, intervals in self._intervals.items() if intervals[-1][1] == _EVER)
 
     def of(self, plan: str, one: Registered) -> tuple[Interval, ...]:
         """When a plan's values of this meter are left out: intervals that do not touch, in order."""
-        keys = ((Paused.PLAN, plan), (Paused.CHANNEL, one.meter.channel), (Paused.METER, one.meter.meter))
-        found = sorted(interval for key in keys for interval in self._intervals.get(key, ()))
+        found = sorted(interval for key in _keys(plan, one) for interval in self._intervals.get(key, ()))
         merged: list[Interval] = []
         for since, until in found:
             if merged and since <= merged[-1][1]:

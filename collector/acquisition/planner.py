@@ -24,6 +24,7 @@ from zoneinfo import ZoneInfo
 
 from collector.acquisition.breaker import Breakers
 from collector.acquisition.calendar import timetable
+from collector.acquisition.pauses import LeftOut, is_left_out
 from collector.acquisition.plan import Gives, Owed, owed
 from collector.acquisition.ready import Ready
 from collector.acquisition.tasks import Collected, Task
@@ -71,6 +72,8 @@ class Planner:
     """Meters that are left alone for a while, whatever is owed of them."""
     reading_days: Mapping[str, int] = field(default_factory=dict)
     """Of each billing group: what a bill hangs on outranks all else."""
+    _left_out: LeftOut = frozenset()
+    """Slots of these are open as any other, and are not asked for."""
     _versions: tuple[PlanVersion, ...] = ()
     _registered: Mapping[str, Registered] = field(default_factory=dict)
     _open: dict[Slot, _Open] = field(default_factory=dict)
@@ -112,6 +115,22 @@ class Planner:
                 self._open[entry.slot].tries = tried.get(entry.slot, 0)
         self.filled(done)
         self._until = now
+
+    def leave_out(self, left_out: LeftOut, now: datetime) -> bool:
+        """What is not asked for from now on; a visit under way ends as it began. False: nothing has changed."""
+        if left_out == self._left_out:
+            return False
+        self._left_out = left_out
+        for slot, state in self._open.items():
+            if not state.in_hand and (state.next_try is None or state.next_try <= now):
+                self._ready.discard(slot)
+                self._make_ready(slot, state)
+        return True
+
+    def is_left_out(self, slot: Slot) -> bool:
+        """Whether nobody asks for it now, on purpose."""
+        one = self._registered.get(slot.meter)
+        return one is not None and is_left_out(slot.plan, one, self._left_out)
 
     def advance(self, now: datetime) -> bool:
         """Make the next slice of what is due. True: there is more to make."""
@@ -264,7 +283,7 @@ class Planner:
 
     def _make_ready(self, slot: Slot, state: _Open) -> None:
         one = self._registered.get(slot.meter)
-        if one is None or one.meter.channel not in self.polled:
+        if one is None or one.meter.channel not in self.polled or is_left_out(slot.plan, one, self._left_out):
             return
         late = state.tries > 0 or self.breakers.rests_until(slot.meter) is not None
         self._ready.put(slot, one.meter.channel, state.urgency, state.owed.closes, late=late)

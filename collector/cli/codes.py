@@ -9,6 +9,7 @@ from __future__ import annotations
 from collector.words import mark
 
 REASONS = (
+    mark("ambiguous_settlement"),
     mark("bad_address"),
     mark("bad_checksum"),
     mark("bad_digits"),
@@ -31,14 +32,18 @@ REASONS = (
     mark("no_freeze"),
     mark("no_message"),
     mark("no_permission"),
+    mark("no_record"),
+    mark("no_settlement"),
     mark("no_such_port"),
     mark("no_supply"),
     mark("no_time_stamp"),
     mark("no_value"),
-    mark("not_online"),
     mark("not_in_profile"),
+    mark("not_online"),
     mark("not_tried"),
     mark("not_yet"),
+    mark("overwritten"),
+    mark("paused"),
     mark("port_failed"),
     mark("port_in_use"),
     mark("protocol_error"),

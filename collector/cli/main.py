@@ -54,6 +54,11 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
         "collector.cli.simulate:simulate",
         mark("Simulated meters on real sockets of this host, in real time, until Ctrl-C"),
     ),
+    "pause": (
+        "collector.cli.pause:pause",
+        mark("Leave a plan, a meter or a channel out until it is resumed"),
+    ),
+    "resume": ("collector.cli.pause:resume", mark("Take up what was paused")),
     "db": ("collector.cli.db:db", mark("The database: its schema, and what is in it")),
 }
 """Name → where it is, and the first sentence of its help, so that a list of all loads none of them. A test compares."""

@@ -172,12 +172,10 @@ def ask_rates(config: Path, question: Callable[[Rates], Awaitable[list[shapes.Sh
     settings = site.settings
     protocols = {channel.name: channel.protocol for channel in settings.channels}
     makers = {name: profile.maker for name, profile in site.profiles.items()}
-    groups = settings.billing.groups if settings.billing else ()
-    reading_days = {group.name: group.day for group in groups}
 
     async def answer() -> list[shapes.Shape]:
         async with site.ledger() as ledger:
-            due = Denominators(ledger, settings.zone, site.profiles, reading_days, protocols)
+            due = Denominators(ledger, settings.zone, site.profiles, settings.reading_days, protocols)
             return await question(Rates(due, SystemClock(), protocols, makers))
 
     return Answer(asyncio.run(answer()), settings.zone)

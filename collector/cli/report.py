@@ -131,6 +131,35 @@ def conflicts(config: Path, form: str, as_json: bool) -> None:
     show(_ask(config, ask), "jsonl" if as_json else form, shapes.CONFLICT_KEYS, table)
 
 
+@report.command(
+    "paused",
+    cls=Command,
+    example="chaobiao report paused -c collector.toml",
+    help=mark("What was left out on purpose on these days, since when, by whom and why; a pause is never forgotten."),
+)
+@config_option
+@days_options
+@format_options
+def paused(config: Path, first: Any, last: Any, form: str, as_json: bool) -> None:
+    """One line a pause."""
+
+    async def ask(reporter: Reporter) -> list[shapes.Shape]:
+        begin, end = span(reporter.today(), first, last)
+        return [shapes.pause(one) for one in await reporter.paused(begin, end)]
+
+    headings = {
+        "kind": say("kind"),
+        "name": say("name"),
+        "since": say("since"),
+        "until": say("until"),
+        "who": say("by"),
+        "why": say("why"),
+        "ended_by": say("ended by"),
+    }
+    table = Table(headings, (), empty=say("nothing was paused on these days"))
+    show(_ask(config, ask), "jsonl" if as_json else form, shapes.PAUSE_KEYS, table)
+
+
 def _ask(config: Path, question: Callable[[Reporter], Awaitable[list[shapes.Shape]]]) -> Answer:
     site = open_site(config)
     protocols = {channel.name: channel.protocol for channel in site.settings.channels}

@@ -19,6 +19,7 @@ from collector.outlets.batch import manifest_bytes
 from protocols.catalogue import describe
 from protocols.obis import Obis
 from storage.days import utc_text
+from storage.dues import Pause
 from storage.records import Conflict, Delivery, Judged, Missing, Owner, Quality, Reading
 from storage.registry import Ratio, Registered
 from storage.values import from_millionths, to_text
@@ -130,6 +131,22 @@ def failing(one: Failing) -> Shape:
         "reason": last.reason if last else NOT_TRIED,
         "owner": str(last.owner if last else Owner.OURS),
         "detail": last.detail if last else "",
+    }
+
+
+PAUSE_KEYS = ("kind", "name", "since", "until", "who", "why", "ended_by")
+
+
+def pause(one: Pause) -> Shape:
+    """What was left out on purpose; `until` and `ended_by` null while it lasts."""
+    return {
+        "kind": str(one.kind),
+        "name": one.name,
+        "since": utc_text(one.since),
+        "until": utc_text(one.until) if one.until else None,
+        "who": one.who,
+        "why": one.why,
+        "ended_by": one.ended_by or None,
     }
 
 

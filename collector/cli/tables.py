@@ -17,8 +17,9 @@ from protocols.catalogue import describe
 from protocols.obis import Obis
 
 WIDEST = 1000
-_TIMES = frozenset({"time", "slot", "received_at"})
-_CODES = frozenset({"basis", "reason", "owner", "quality", "change", "metric"})
+_TIMES = frozenset({"time", "slot", "received_at", "since", "until"})
+"""An instant under these is shown in the reader's zone; a day stays a day."""
+_CODES = frozenset({"kind", "basis", "reason", "owner", "quality", "change", "metric"})
 
 
 def show_table(
@@ -71,7 +72,7 @@ def cells_for_people(shape: Mapping[str, object], keys: Iterable[str], zone: Zon
 
 def _for_people(key: str, value: object, zone: ZoneInfo) -> object:
     match value:
-        case str(text) if key in _TIMES:
+        case str(text) if key in _TIMES and "T" in text:
             return local_text(datetime.fromisoformat(text), zone)
         case str(code) if key in _CODES:
             return words.say(code)

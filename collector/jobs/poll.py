@@ -16,7 +16,7 @@ from datetime import datetime
 
 from collector.acquisition.breaker import FAILURES, Trouble
 from collector.acquisition.line import Line
-from collector.acquisition.outcome import OK, rule
+from collector.acquisition.outcome import OK, PAUSED, rule
 from collector.acquisition.planner import Planner, pause
 from collector.acquisition.schedule import Waker
 from collector.acquisition.silence import Silence
@@ -212,7 +212,9 @@ class Poll:
     def _why_never(self, slot: Slot) -> tuple[str, Owner, str]:
         one = self._planner.registered(slot.meter)
         reason, detail = "window_closed", "it was not read, or not stored, in time"
-        if one is not None and one.meter.channel in self._listened:
+        if self._planner.is_left_out(slot):
+            reason, detail = PAUSED, "nobody asked: it is left out on purpose"
+        elif one is not None and one.meter.channel in self._listened:
             reason, detail = "no_message", "no message came for it"
         elif one is not None and one.meter.channel not in self.routes:
             reason, detail = no_channel(one.meter.channel)

@@ -17,6 +17,7 @@ from collector.jobs.due import count_due
 from collector.kpi.success import Due, Success, success
 from protocols.profile import Profile
 from storage.days import data_day, day_bounds
+from storage.dues import Pause
 from storage.ledger.port import Ledger
 from storage.records import Conflict, Missing, Owner
 from storage.registry import Registered
@@ -84,6 +85,10 @@ class Reporter:
     async def conflicts(self) -> tuple[Conflict, ...]:
         """Keys with more than one value, oldest first."""
         return await self.ledger.conflicts()
+
+    async def paused(self, first: date, last: date) -> tuple[Pause, ...]:
+        """What was left out on purpose at any time of these days, oldest first."""
+        return await self.ledger.pauses(day_bounds(first, self.zone)[0], day_bounds(last, self.zone)[1])
 
     async def points(self) -> Mapping[str, str]:
         """Which point each meter is at."""

@@ -1,4 +1,5 @@
-"""Beside collecting: verdicts for what came, and once a day, where the configuration says when, the hand-over to billing.
+"""Beside collecting: verdicts for what came, once a day what was due of a day that is over, and, where the configuration says
+when, the hand-over to billing.
 
 Neither may stop collecting. What fails is told and tried again; the ledger knows what is not done yet, so nothing is kept here.
 """
@@ -8,13 +9,14 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Mapping
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 
 from collector.acquisition.calendar import timetable
 from collector.billing.groups import ReadingDay
 from collector.clock import Clock, sleep_until_or_set
 from collector.errors import WorkFailed
 from collector.jobs.deliver import Deliverer
+from collector.jobs.denominators import Denominators
 from collector.jobs.ruleset import ruleset_for
 from collector.jobs.validate import validate
 from collector.outlets.files import DeliveryDirectory
@@ -48,6 +50,7 @@ class Settle:
     def __init__(self, settings: Settings, profiles: Mapping[str, Profile], ledger: Ledger, clock: Clock) -> None:
         self._ledger = ledger
         self._clock = clock
+        self._kept: date | None = None
         self.change(settings, profiles)
 
     def change(self, settings: Settings, profiles: Mapping[str, Profile]) -> None:
@@ -55,6 +58,8 @@ class Settle:
         self._settings = settings
         self._ruleset = ruleset_for(settings, profiles)
         self._deliverer = deliverer_for(settings, profiles, self._ledger, self._clock)
+        channels = {channel.name for channel in settings.channels}
+        self._dues = Denominators(self._ledger, settings.zone, profiles, settings.reading_days, channels)
         self._hand_over_at: datetime | None = None
         self._hour_known = False
 
@@ -62,6 +67,7 @@ class Settle:
         """Until `stop`; a portion or a delivery under way is finished first."""
         while not stop.is_set():
             await self._judge()
+            await self._keep_denominators()
             if not self._hour_known:
                 self._hand_over_at = await self._first_hand_over(self._clock.now())
                 self._hour_known = True
@@ -80,6 +86,20 @@ class Settle:
         if done.suspect:
             rules = ", ".join(f"{rule} {count}" for rule, count in done.by_rule.items())
             log.warning("%d of %d new readings are suspect: %s", done.suspect, done.judged, rules)
+
+    async def _keep_denominators(self) -> None:
+        """Of the day that is over: what each meter owed of it is written down once, a day after its freezes were due."""
+        now = self._clock.now()
+        day = now.astimezone(self._settings.zone).date() - timedelta(days=2)
+        if self._kept == day:
+            return
+        try:
+            if await self._dues.keep(day, now):
+                log.info("data day %s is over: what was due of it stays as it is", day)
+        except (DatabaseBusy, DatabaseUnusable) as error:
+            log.warning("what was due on %s is not written down yet: %s", day, error)
+        else:
+            self._kept = day
 
     async def _hand_over(self) -> bool:
         if self._deliverer is None:

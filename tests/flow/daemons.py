@@ -8,8 +8,9 @@ import signal
 import socket
 import subprocess
 import time
+from collections.abc import Coroutine
 from contextlib import closing
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from collector.clock import DrivenClock
@@ -18,6 +19,10 @@ from tests.flow.commands import finish, start
 
 PATIENT_S = 10
 """What a drain may take (issue: within 10 s)."""
+
+
+TURNS = 20
+"""Of the loop, after each step: whoever was woken by it has done what it had to by then."""
 
 
 def closed_port() -> int:
@@ -65,13 +70,24 @@ def missing(config: Path) -> list[tuple[str, str, str, str]]:
     return [(one["meter"], one["reason"], one["owner"], one["detail"]) for one in found]
 
 
-async def run_until(daemon: Daemon, clock: DrivenClock, instant: datetime) -> None:
-    """Drive the clock to an instant, then drain."""
+async def run_until(
+    daemon: Daemon,
+    clock: DrivenClock,
+    instant: datetime,
+    *,
+    beside: Coroutine[None, None, None] | None = None,
+    step: timedelta | None = None,
+) -> None:
+    """Drive the clock to an instant, then drain. `beside` runs meanwhile; `step`: never further than this at once."""
     async with asyncio.timeout(30), asyncio.TaskGroup() as tasks:
         tasks.create_task(daemon.run())
+        if beside is not None:
+            tasks.create_task(beside)
         while True:
             alarm = await daemon.quiet()
             if clock.now() >= instant:
                 break
-            clock.advance(min(alarm, instant))
+            clock.advance(min(alarm, instant, *(() if step is None else (clock.now() + step,))))
+            for _ in range(TURNS if step else 0):
+                await asyncio.sleep(0)
         daemon.stop()

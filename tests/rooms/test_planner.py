@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from collector.acquisition.planner import LONGEST_PAUSE, Planner, pause
 from collector.acquisition.tasks import Task
+from storage.dues import Paused
 from storage.records import Basis, Plan, PlanVersion, Slot
 from tests.rooms.plans import DAILY, ENERGY, LONG_AGO, QUARTER, SHANGHAI, gives, shanghai, standing
 
@@ -208,3 +209,40 @@ def test_a_clock_that_was_ahead_and_is_put_right_stops_nothing(ahead: timedelta)
     assert asked(planner, shanghai(2026, 3, 15, 12, 15)) == [shanghai(2026, 3, 15, 12, 15)]
     assert asked(planner, shanghai(2026, 3, 15, 12, 15) - timedelta(seconds=30)) == []
     assert asked(planner, shanghai(2026, 3, 15, 12, 15)) == [], "a clock adjusted by seconds asks nothing twice"
+
+
+# --- what is left out on purpose ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("which", [(Paused.METER, "m1"), (Paused.CHANNEL, "c1"), (Paused.PLAN, "quarter")])
+def test_what_is_paused_is_not_asked_until_it_is_resumed(which: tuple[Paused, str]) -> None:
+    now = shanghai(2026, 3, 15, 10, 15)
+    planner = planner_at(now, QUARTER)
+    assert planner.leave_out(frozenset({which}), now)
+    assert not planner.leave_out(frozenset({which}), now)
+    assert tasks(planner, now) == []
+    later = now + timedelta(minutes=15)
+    assert [slot.at for slot, _ in expired(planner, later)] == [now]
+    assert tasks(planner, later) == []
+    assert planner.leave_out(frozenset(), later)
+    (task,) = tasks(planner, later)
+    assert [slot.at for slot in task.slots] == [later]
+
+
+def test_a_pause_of_others_changes_nothing() -> None:
+    now = shanghai(2026, 3, 15, 10, 15)
+    planner = planner_at(now, QUARTER)
+    planner.leave_out(frozenset({(Paused.METER, "c1"), (Paused.CHANNEL, "m1"), (Paused.PLAN, "daily")}), now)
+    (task,) = tasks(planner, now)
+    assert not planner.is_left_out(task.slots[0])
+
+
+def test_a_slot_that_rests_is_not_asked_earlier_by_a_pause_that_came_and_went() -> None:
+    now = shanghai(2026, 3, 15, 10, 15)
+    planner = planner_at(now, QUARTER)
+    (task,) = tasks(planner, now)
+    planner.failed(task.slots, now)
+    planner.leave_out(frozenset({(Paused.METER, "m1")}), now)
+    planner.leave_out(frozenset(), now)
+    assert tasks(planner, now) == []
+    assert len(tasks(planner, now + pause("m1", 1))) == 1
