@@ -15,6 +15,7 @@ from sqlalchemy import BigInteger, Dialect, Integer, SmallInteger
 from sqlalchemy.types import TypeDecorator
 
 from storage.care import ClockHow, Occasion
+from storage.orders import OrderKind, OrderState
 from storage.records import Basis, Owner, Quality, Source
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -116,3 +117,14 @@ OWNER: Code[Owner] = Code(
 )
 OCCASION: Code[Occasion] = Code((Occasion.PLAN, Occasion.DEMAND, Occasion.BEFORE, Occasion.AFTER))
 CLOCK_HOW: Code[ClockHow] = Code((ClockHow.SET, ClockHow.BROADCAST))
+ORDER_KIND: Code[OrderKind] = Code((OrderKind.READ, OrderKind.PROBE, OrderKind.SCAN))
+ORDER_STATE: Code[OrderState] = Code(
+    (
+        OrderState.WAITING,
+        OrderState.TAKEN,
+        OrderState.DONE,
+        OrderState.FAILED,
+        OrderState.EXPIRED,
+        OrderState.WITHDRAWN,
+    )
+)

@@ -8,6 +8,7 @@ StorageError                 the root
 ├── RegistryRefused          a registry change that contradicts what is there
 ├── VerdictRefused           a verdict out of order, or on a value that was never read
 ├── AuditRefused             an audit entry that is there already, or the end of a change that was never begun
+├── OrderRefused             progress of an order that was never placed
 └── DeliveryRefused          a delivery out of sequence, or one that differs from what was handed over before
 """
 
@@ -44,6 +45,10 @@ class VerdictRefused(StorageError):
 
 class AuditRefused(StorageError):
     """The audit cannot be written."""
+
+
+class OrderRefused(StorageError):
+    """There is no such order."""
 
 
 class DeliveryRefused(StorageError):

@@ -30,6 +30,7 @@ from storage.ledger.series import Value, Waiting, series_of
 from storage.ledger.slots import Counter, Group, Slots, Tally, day_count, group_of
 from storage.memory_care import MemoryCare
 from storage.memory_days import MemoryDays
+from storage.memory_orders import MemoryOrders
 from storage.memory_senders import MemorySenders
 from storage.records import (
     RELEASED,
@@ -60,13 +61,14 @@ _Key = tuple[str, str, Basis, datetime]
 _LONG_AGO = datetime.min.replace(tzinfo=UTC)
 
 
-class MemoryLedger(MemoryDays, MemoryCare, MemorySenders):
+class MemoryLedger(MemoryDays, MemoryCare, MemorySenders, MemoryOrders):
     """`storage.ledger.port.Ledger` without a disk."""
 
     def __init__(self) -> None:
         MemoryDays.__init__(self)
         MemoryCare.__init__(self)
         MemorySenders.__init__(self)
+        MemoryOrders.__init__(self)
         self._digest = ""
         self._open: dict[str, Registered] = {}
         self._stays: defaultdict[str, list[Stay]] = defaultdict(list)

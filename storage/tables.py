@@ -26,7 +26,7 @@ from sqlalchemy import (
 
 from storage.columns import BASIS, OWNER, QUALITY, SOURCE, Day, Instant
 
-REVISION = "0004"
+REVISION = "0005"
 """The step of storage/migrations that builds these tables; a test holds it to be the last."""
 
 APPLICATION_ID = 0x43424C47
@@ -359,6 +359,7 @@ _KEPT_AT_HAND = {
     "reading": ("slot_plan_id", "slot_at", "data_day", "conflicted", "revision", "waits", "due"),
     "restatement": ("served",),
     "delivery": ("written",),
+    "on_demand": ("state", "taken_at", "taken_by", "times", "ended_at", "reason", "detail"),
 }
 FROZEN = (reading, restatement, conflict, revision, finding, delivery, delivery_row)
 

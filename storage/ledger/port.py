@@ -13,6 +13,7 @@ from typing import Protocol
 from storage.ledger.care_port import CareLedger
 from storage.ledger.day_port import DayLedger
 from storage.ledger.gap_port import GapLedger
+from storage.ledger.order_port import OrderLedger
 from storage.ledger.sender_port import SenderLedger
 from storage.records import (
     Basis,
@@ -36,7 +37,7 @@ from storage.records import (
 from storage.registry import Registered, RegistryChange
 
 
-class Ledger(DayLedger, CareLedger, GapLedger, SenderLedger, Protocol):
+class Ledger(DayLedger, CareLedger, GapLedger, SenderLedger, OrderLedger, Protocol):
     """Where readings are kept for good."""
 
     # --- registry and plans ---

@@ -11,6 +11,7 @@ from storage.ledger.deciding import check_batch
 from storage.ledger.sql_care import SqlCare
 from storage.ledger.sql_days import SqlDays
 from storage.ledger.sql_gaps import SqlGaps
+from storage.ledger.sql_orders import SqlOrders
 from storage.records import (
     Basis,
     Batch,
@@ -34,7 +35,7 @@ from storage.registry import Registered, RegistryChange
 from storage.senders import Progress
 
 
-class SqlLedger(SqlDays, SqlCare, SqlGaps):
+class SqlLedger(SqlDays, SqlCare, SqlGaps, SqlOrders):
     """See the port for what each verb promises."""
 
     # --- registry and plans ---

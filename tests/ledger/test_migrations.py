@@ -11,7 +11,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import create_engine
 
-from storage import care_tables, tables
+from storage import care_tables, order_tables, tables
 from storage.engine import upgrade
 from storage.migrations import runner
 
@@ -70,12 +70,13 @@ def fill(connection: sqlite3.Connection, table: str) -> None:
     connection.execute(f'INSERT INTO "{table}" ({names}) VALUES ({", ".join("1" for _ in columns)})')
 
 
-@pytest.mark.parametrize("table", [table.name for table in (*tables.FROZEN, *care_tables.FROZEN)])
+@pytest.mark.parametrize("table", [table.name for table in (*tables.FROZEN, *care_tables.FROZEN, *order_tables.FROZEN)])
 def test_what_was_read_cannot_be_altered(migrated: Path, table: str) -> None:
     kept_at_hand = {
         "reading": {"slot_plan_id", "slot_at", "data_day", "conflicted", "revision", "waits", "due"},
         "restatement": {"served"},
         "delivery": {"written"},
+        "on_demand": {"state", "taken_at", "taken_by", "times", "ended_at", "reason", "detail"},
     }.get(table, set())
     with closing(sqlite3.connect(migrated)) as connection:
         fill(connection, table)
