@@ -16,9 +16,11 @@ from datetime import datetime
 
 from protocols.dlt645.frame import ANSWER, ERROR, MORE, Frame, Framer, encode
 from protocols.telegram import Garbage
+from simulators.dlt645_records import records
 from simulators.dlt645_values import Answer, answer_of
 from simulators.errors import NoSuchData
 from simulators.faults import FaultKind, spoilt
+from simulators.memories import Memories
 from simulators.meter import Meter
 from simulators.truth import Truth
 
@@ -27,6 +29,7 @@ WILDCARD = 0xAA
 LONGEST = 200
 """Bytes of data in an answer; what is longer must be asked for again (functions 91 + more, 12)."""
 IDENTIFIER = 4
+LOAD_RECORDS = 0x06
 
 
 class Function:
@@ -55,6 +58,7 @@ class Dlt645Meter:
     meter: Meter
     preamble: int = 0
     longest: int = LONGEST
+    memories: Memories = field(default_factory=Memories)
     exchanges: int = field(default=0, init=False)
     _rest: tuple[bytes, bytes] = field(default=(b"", b""), init=False)
 
@@ -72,7 +76,7 @@ class Dlt645Meter:
                 return self._frame(frame, bytes.fromhex(self.address)[::-1]), nothing
             case Function.READ if len(frame.data) >= IDENTIFIER:
                 try:
-                    said = answer_of(frame.data[IDENTIFIER - 1 :: -1], self.meter, self.address, self.number, at)
+                    said = self._said(frame.data[IDENTIFIER - 1 :: -1], frame.data[IDENTIFIER:], at)
                 except NoSuchData:
                     return self._refuse(frame, NO_DATA), nothing
                 return self._begin(frame, said.data), said
@@ -80,6 +84,11 @@ class Dlt645Meter:
                 return self._go_on(frame), nothing
             case _:
                 return self._refuse(frame, OTHER_ERROR), nothing
+
+    def _said(self, identifier: bytes, asked: bytes, at: datetime) -> Answer:
+        if identifier[0] == LOAD_RECORDS and identifier[2:] == b"\x00\x01":
+            return records(identifier[1], asked, self.meter, self.memories, at)
+        return answer_of(identifier, self.meter, self.address, self.number, at, self.memories)
 
     def _begin(self, frame: Frame, data: bytes) -> bytes:
         identifier, room = frame.data[:IDENTIFIER], self.longest - IDENTIFIER

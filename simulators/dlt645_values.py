@@ -2,6 +2,7 @@
 
     00 xx tt 00   energies (tt tariff, FF the block)         04 00 01 …   date, time        04 00 04 …   address, number
     02 …          voltages, amperages, powers, factor         04 00 05 ww  run status words  05 06 bb nn  daily freezes
+    00 xx tt cc   settlement copies                    04 00 0B …   settlement days    06 cc 00 01  `dlt645_records`
 
 Every field is BCD, low byte first; the top bit of a signed one is its sign. Digits that do not fit are not shown: a
 register of six digits begins again at zero.
@@ -14,6 +15,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from simulators.errors import NoSuchData
+from simulators.memories import Memories
 from simulators.meter import Meter
 from simulators.shapes import TARIFFS
 from simulators.truth import Display
@@ -23,6 +25,8 @@ BLOCK = 0xFF
 IMPULSES_PER_KWH = 1200
 STATUS_WORDS = 7
 PHASES = (20, 40, 60)
+NOW = "instant", None
+NOTHING_SPECIAL = Memories()
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,29 +58,31 @@ class Digits:
 
 
 ENERGY, SIGNED_ENERGY = Digits(6, 2), Digits(6, 2, signed=True)
+VOLTS, AMPS, HERTZ = Digits(3, 1), Digits(3, 3, signed=True), Digits(2, 2)
+POWER, FACTOR = Digits(2, 4, signed=True), Digits(1, 3, signed=True)
 _ENERGIES = {1: 1, 2: 2, 3: 3, 4: 4, 5: 5, 6: 6, 7: 7, 8: 8, 0x15: 21, 0x16: 22, 0x29: 41, 0x2A: 42, 0x3D: 61, 0x3E: 62}
 """DI2 → group C."""
 _SIGNED = (3, 4)
 _COMBINED = "1-0:15.8.0"
 """What 00 00 00 00 adds up is a setting of the meter; this one adds import and export. It is no quantity of the catalogue."""
-_PHASED = {1: (12, Digits(3, 1)), 2: (11, Digits(3, 3, signed=True))}
-_TOTALLED = {
-    3: (16, Digits(2, 4, signed=True)),
-    4: (3, Digits(2, 4, signed=True)),
-    5: (9, Digits(2, 4, signed=True)),
-    6: (13, Digits(1, 3, signed=True)),
-}
-_SINGLE = {(0x80, 0, 1): ("1-0:91.7.0", Digits(3, 3, signed=True)), (0x80, 0, 2): ("1-0:14.7.0", Digits(2, 2))}
+_PHASED = {1: (12, VOLTS), 2: (11, AMPS)}
+_TOTALLED = {3: (16, POWER), 4: (3, POWER), 5: (9, POWER), 6: (13, FACTOR)}
+_SINGLE = {(0x80, 0, 1): ("1-0:91.7.0", AMPS), (0x80, 0, 2): ("1-0:14.7.0", HERTZ)}
+_SETTLEMENT_DAYS = 3
 
 
-def answer_of(identifier: bytes, meter: Meter, address: str, number: str, at: datetime) -> Answer:
+def answer_of(
+    identifier: bytes, meter: Meter, address: str, number: str, at: datetime, memories: Memories = NOTHING_SPECIAL
+) -> Answer:
     """`identifier` as the standard writes it, DI3 first. :raises NoSuchData: where the meter has none."""
     di3, di2, di1, di0 = identifier
     match di3:
         case 0x00:
-            return _energy(di2, di1, di0, meter, at)
+            return _energy(di2, di1, di0, meter, at, memories)
         case 0x02:
             return _instantaneous(di2, di1, di0, meter, at)
+        case 0x04 if (di2, di1) == (0, 0x0B) and 1 <= di0 <= _SETTLEMENT_DAYS:
+            return Answer(_settlement_day(memories, di0))
         case 0x04 if di2 == 0:
             return Answer(_parameter(di1, di0, meter, address, number, at))
         case 0x05 if di2 == 0x06:
@@ -85,9 +91,17 @@ def answer_of(identifier: bytes, meter: Meter, address: str, number: str, at: da
             raise NoSuchData
 
 
-def _energy(di2: int, tariff: int, copy: int, meter: Meter, at: datetime) -> Answer:
-    if copy:
+def _settlement_day(memories: Memories, number: int) -> bytes:
+    """Hour and day; all nines for one that is not used."""
+    days = memories.settlement_days
+    return bytes.fromhex("{1:02d}{0:02d}".format(*days[number - 1])) if number <= len(days) else b"\x99\x99"
+
+
+def _energy(di2: int, tariff: int, copy: int, meter: Meter, at: datetime, memories: Memories) -> Answer:
+    settled = memories.settlement(meter, copy, at) if copy else None
+    if copy and settled is None:
         raise NoSuchData
+    at = settled.at if settled else at
     if di2 == 0 and tariff == 0:
         return Answer(SIGNED_ENERGY.show(meter.value(_COMBINED, at) or 0)[0])
     if di2 not in _ENERGIES:
@@ -95,7 +109,8 @@ def _energy(di2: int, tariff: int, copy: int, meter: Meter, at: datetime) -> Ans
     tariffs = range(TARIFFS + 1) if tariff == BLOCK else (tariff,)
     wanted = [f"1-0:{_ENERGIES[di2]}.8.{one}" for one in tariffs]
     values = [(name, value) for name in wanted if (value := meter.value(name, at)) is not None]
-    return _row(values, SIGNED_ENERGY if di2 in _SIGNED else ENERGY)
+    kept = ("settlement", settled.stamp) if settled else NOW
+    return _row(values, SIGNED_ENERGY if di2 in _SIGNED else ENERGY, kept)
 
 
 def _instantaneous(di2: int, di1: int, di0: int, meter: Meter, at: datetime) -> Answer:
@@ -129,7 +144,7 @@ def _freeze(what: int, back: int, meter: Meter, at: datetime) -> Answer:
     if what not in _ENERGIES or what > 8:
         raise NoSuchData
     names = [f"1-0:{what}.8.{tariff}" for tariff in range(TARIFFS + 1)]
-    return _row(_present(names, meter, midnight), SIGNED_ENERGY if what in _SIGNED else ENERGY, midnight)
+    return _row(_present(names, meter, midnight), SIGNED_ENERGY if what in _SIGNED else ENERGY, ("freeze", midnight))
 
 
 def _parameter(di1: int, di0: int, meter: Meter, address: str, number: str, at: datetime) -> bytes:
@@ -156,12 +171,11 @@ def _present(names: Sequence[str], meter: Meter, at: datetime) -> list[tuple[str
     return [(name, value) for name in names if (value := meter.value(name, at)) is not None]
 
 
-def _row(values: Sequence[tuple[str, int]], digits: Digits, frozen_at: datetime | None = None) -> Answer:
+def _row(values: Sequence[tuple[str, int]], digits: Digits, kept: tuple[str, datetime | None] = NOW) -> Answer:
     if not values:
         raise NoSuchData
     shown = [(name, *digits.show(value)) for name, value in values]
-    basis = "instant" if frozen_at is None else "freeze"
-    displays = tuple(Display(name, text, basis, frozen_at) for name, _, text in shown)
+    displays = tuple(Display(name, text, *kept) for name, _, text in shown)
     return Answer(b"".join(raw for _, raw, _ in shown), displays)
 
 

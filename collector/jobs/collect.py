@@ -1,36 +1,37 @@
 """Collecting: a task of the planner goes to its line, what the meter said is translated, and one batch is committed.
 
 What a visit did not bring is committed as missing, with its reason, in the same batch: a slot that was asked for is never
-without one or the other. A freeze is known by its own stamp: when the latest one is not the one owed, the copy
-that must hold it is asked for once more; another stamp than the owed one never fills the slot.
+without one or the other. What a meter kept is known by its own stamp and looked for until it is found, or shown not to be
+there (`acquisition.recall`); another stamp than the owed one never fills the slot. Where the meter may still have a missing
+value later, its `Missing` says until when.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
+from collector.acquisition.gaps import OVERWRITTEN, memory_of
 from collector.acquisition.line import Line
 from collector.acquisition.outcome import rule
+from collector.acquisition.recall import REFUSED, FailureOf, Lost, recalls
 from collector.acquisition.tasks import Collected, Task
 from collector.acquisition.timing import Timing
 from collector.acquisition.visit import Visit, read_meter
 from collector.clock import Clock
 from collector.normalise.slots import SlotChooser, among
-from collector.normalise.translate import Rejected, translate
-from protocols.dialect import Dialect, Wanted
-from protocols.profile import Profile
+from collector.normalise.translate import Rejected, Translation, translate
+from protocols.dialect import Dialect
+from protocols.profile import Profile, Register
 from storage.days import data_day
 from storage.ledger.port import Ledger
-from storage.records import Attempt, Basis, Batch, Missing, RawFrame, Reading, Slot
+from storage.records import Attempt, Batch, Missing, RawFrame, Reading, Slot
 from storage.registry import Registered
 
-BackOf = Callable[[Slot], int]
-
-NO_FREEZE = "no_freeze"
-"""The meter answered, and among its freezes there is none with the stamp that is owed (yet)."""
+ROUNDS = 8
+"""Questions that follow from answers, in one visit: what is not known then waits for the next."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +42,16 @@ class Route:
     line: Line
     dialect: Dialect
     timing: Timing
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """What a visit said. `lost`: what the meter's memory was shown not to have."""
+
+    visit: Visit
+    readings: list[Reading]
+    rejects: list[Rejected]
+    lost: Mapping[Slot, Lost]
 
 
 class Collect:
@@ -69,10 +80,11 @@ class Collect:
         one = task.registered
         profile = self._profiles[one.meter.profile]
         route = self._routes[one.meter.channel]
-        visit, readings, rejects = await self._visit(task, profile, route)
-        readings = list(_one_a_slot(readings, task.slots))
+        seen = await self._visit(task, profile, route)
+        visit = seen.visit
+        readings = list(_one_a_slot(seen.readings, task.slots))
         filled = {reading.slot for reading in readings if reading.slot is not None}
-        missing = [self._missing(slot, visit, profile, rejects, readings) for slot in task.slots if slot not in filled]
+        missing = [self._missing(slot, seen, profile) for slot in task.slots if slot not in filled]
         batch = Batch(
             attempts=visit.attempts,
             readings=tuple(_planned(reading) for reading in readings),
@@ -83,34 +95,34 @@ class Collect:
         receipt = await self._ledger.append(batch)
         return Collected(task, batch, receipt, tuple(sorted(filled)))
 
-    async def _visit(self, task: Task, profile: Profile, route: Route) -> tuple[Visit, list[Reading], list[Rejected]]:
-        one, slots = task.registered, task.slots
-        choose = among(slots)
-        wanted = dict.fromkeys(Wanted(slot.quantity, slot.basis, self._back(slot)) for slot in slots)
-        plan = min((slot.plan for slot in slots), default="")
-        visit = await read_meter(route.line, route.dialect, profile, one.meter, tuple(wanted), route.timing, plan=plan)
-        readings, rejects = self._translate(visit, task, profile, choose)
-        if older := _copies_owed(slots, readings, self._back, self._zone):
-            again = await read_meter(route.line, route.dialect, profile, one.meter, older, route.timing, plan=plan)
-            more, worse = self._translate(again, task, profile, choose)
-            readings, rejects = [*readings, *more], [*rejects, *worse]
-            visit = _together(visit, again)
-        return visit, readings, rejects
-
-    def _back(self, slot: Slot) -> int:
-        """Which copy holds a freeze, if the meter kept one each midnight: the latest for today's, and so on."""
-        if slot.basis is not Basis.FREEZE:
-            return 1
-        today = self._clock.now().astimezone(self._zone).date()
-        return max(1, (today - slot.at.astimezone(self._zone).date()).days + 1)
-
-    def _translate(
-        self, visit: Visit, task: Task, profile: Profile, choose: SlotChooser
-    ) -> tuple[list[Reading], list[Rejected]]:
+    async def _visit(self, task: Task, profile: Profile, route: Route) -> _Seen:
+        """Ask, and go on asking where the meter's memory has to be looked through."""
+        recall = recalls(task.slots, profile, zone=self._zone, now=self._clock.now())
+        memories = tuple(dict.fromkeys(recall.values()))
+        choose = among(task.slots)
+        plan = min((slot.plan for slot in task.slots), default="")
+        whole = Visit(task.registered.meter, (), (), (), ())
         readings: list[Reading] = []
         rejects: list[Rejected] = []
-        for received_at, items in visit.arrivals():
-            made = translate(
+        for _ in range(ROUNDS):
+            wanted = tuple(dict.fromkeys(want for memory in memories for want in memory.ask()))
+            if not wanted:
+                break
+            visit = await read_meter(
+                route.line, route.dialect, profile, task.registered.meter, wanted, route.timing, plan=plan
+            )
+            made = self._translate(visit, task, profile, choose)
+            readings += made.readings
+            rejects += made.rejects
+            whole = _together(whole, visit)
+            for memory in memories:
+                memory.told(visit.items, _failures(visit))
+        lost = {slot: why for slot, memory in recall.items() if (why := memory.lost(slot)) is not None}
+        return _Seen(whole, readings, rejects, lost)
+
+    def _translate(self, visit: Visit, task: Task, profile: Profile, choose: SlotChooser) -> Translation:
+        parts = [
+            translate(
                 items,
                 profile=profile,
                 meter=task.registered.meter,
@@ -119,21 +131,17 @@ class Collect:
                 received_at=received_at,
                 choose_slot=choose,
             )
-            readings += made.readings
-            rejects += made.rejects
-        return readings, rejects
+            for received_at, items in visit.arrivals()
+        ]
+        readings = tuple(reading for part in parts for reading in part.readings)
+        return Translation(readings, tuple(reject for part in parts for reject in part.rejects))
 
-    def _missing(
-        self,
-        slot: Slot,
-        visit: Visit,
-        profile: Profile,
-        rejects: Iterable[Rejected],
-        readings: Iterable[Reading],
-    ) -> Missing:
-        reason, detail = _reason(slot, visit, profile, rejects, readings, self._zone)
+    def _missing(self, slot: Slot, seen: _Seen, profile: Profile) -> Missing:
         register = profile.find(slot.quantity, slot.basis)
-        failed = visit.failure(register.id) if register else None
+        lost = seen.lost.get(slot)
+        reason, detail = (lost.reason, lost.detail) if lost else _reason(slot, seen, profile, self._zone)
+        failed = seen.visit.failure(register.id) if register else None
+        now = self._clock.now()
         return Missing(
             slot,
             data_day(slot.at, slot.basis, self._zone),
@@ -141,7 +149,8 @@ class Collect:
             failed.owner if failed and failed.reason == reason else rule(reason).owner,
             detail,
             attempts=max(1, failed.attempts) if failed else 1,
-            since=_first(visit.attempts, self._clock.now()),
+            since=_first(seen.visit.attempts, now),
+            expires=_expires(slot, lost, register, now, self._zone),
         )
 
 
@@ -151,20 +160,27 @@ def _frames(visit: Visit, one: Registered, route: Route) -> Iterator[RawFrame]:
             yield RawFrame(answered.received_at, one.meter.channel, one.meter.meter, route.dialect.name, telegram.frame)
 
 
-def _copies_owed(
-    slots: Iterable[Slot], readings: Iterable[Reading], back: BackOf, zone: ZoneInfo
-) -> tuple[Wanted, ...]:
-    """The copies to ask for when freezes came with other stamps than owed: a day too new means one copy further back."""
-    stamps = {(reading.quantity, reading.time) for reading in readings if reading.basis is Basis.FREEZE}
-    older: dict[Wanted, None] = {}
-    for slot in slots:
-        if slot.basis is not Basis.FREEZE or (slot.quantity, slot.at) in stamps:
-            continue
-        newest = max((time for quantity, time in stamps if quantity == slot.quantity), default=None)
-        if newest is not None and newest > slot.at:
-            days = (newest.astimezone(zone).date() - slot.at.astimezone(zone).date()).days
-            older[Wanted(slot.quantity, slot.basis, back(slot) + max(1, days))] = None
-    return tuple(older)
+def _failures(visit: Visit) -> FailureOf:
+    """Why a register's questions failed; that the meter was not reached weighs more than that it said no."""
+    reasons: dict[str, str] = {}
+    for failed in visit.failed:
+        for id_ in failed.ids:
+            if reasons.get(id_, REFUSED) == REFUSED:
+                reasons[id_] = failed.reason
+    return reasons.get
+
+
+def _expires(
+    slot: Slot, lost: Lost | None, register: Register | None, now: datetime, zone: ZoneInfo
+) -> datetime | None:
+    """Until when the meter has it; of what it never had, or has no more, an instant that is past."""
+    memory = memory_of(register)
+    if memory is None:
+        return None
+    until = memory.keeps_until(slot.at, zone)
+    if lost is None or not lost.final:
+        return until
+    return min(until, now) if lost.reason == OVERWRITTEN else slot.at
 
 
 def _one_a_slot(readings: Iterable[Reading], slots: Iterable[Slot]) -> Iterator[Reading]:
@@ -197,26 +213,19 @@ def _planned(reading: Reading) -> Reading:
     return replace(reading, slot=None, data_day=None) if on_demand else reading
 
 
-def _reason(
-    slot: Slot,
-    visit: Visit,
-    profile: Profile,
-    rejects: Iterable[Rejected],
-    readings: Iterable[Reading],
-    zone: ZoneInfo,
-) -> tuple[str, str]:
+def _reason(slot: Slot, seen: _Seen, profile: Profile, zone: ZoneInfo) -> tuple[str, str]:
     register = profile.find(slot.quantity, slot.basis)
     if register is None:
         return "not_in_profile", f"the profile {profile.id} has no {slot.quantity} ({slot.basis})"
-    if failed := visit.failure(register.id):
+    if failed := seen.visit.failure(register.id):
         return failed.reason, failed.detail
-    for reject in rejects:
+    for reject in seen.rejects:
         if reject.quantity == slot.quantity or reject.id == register.id:
             return reject.reason, reject.detail
-    stamps = sorted(reading.time for reading in readings if reading.quantity == slot.quantity)
+    stamps = sorted(reading.time for reading in seen.readings if reading.quantity == slot.quantity)
     if stamps:
         shown = ", ".join(f"{stamp.astimezone(zone):%Y-%m-%d %H:%M}" for stamp in stamps)
-        return NO_FREEZE, f"owed is the freeze of {slot.at.astimezone(zone):%Y-%m-%d %H:%M}, the meter has {shown}"
+        return "no_value", f"owed is that of {slot.at.astimezone(zone):%Y-%m-%d %H:%M}, the meter gave {shown}"
     return "no_value", "the meter answered, and this value was not among what it said"
 
 

@@ -75,7 +75,12 @@ POLLED = ["street-shop-01", "street-flat-01", "upper-01", "lower-pump"]
 async def test_every_value_of_the_profile_is_the_one_shown(district: District, name: str) -> None:
     district.clock.advance(district.fleet.start + timedelta(hours=17, minutes=31, seconds=7))
     profile = district.member(name).profile
-    wanted = [Wanted(register.quantity, register.basis, min(register.depth, 3)) for register in profile.registers]
+    since = district.member(name).meter.clock(district.clock.now()) - timedelta(hours=5)
+    backs = {"freeze": 3, "settlement": 1}
+    wanted = [
+        Wanted(register.quantity, register.basis, backs.get(register.basis, 1), since=since)
+        for register in profile.registers
+    ]
     visit = await district.read(name, wanted)
     assert visit.failed == ()
     translated = district.translate(name, visit)
