@@ -10,7 +10,6 @@ from collector.words import mark
 
 REASONS = (
     mark("ambiguous_settlement"),
-    mark("ambiguous_settlement"),
     mark("bad_address"),
     mark("bad_checksum"),
     mark("bad_digits"),
@@ -31,8 +30,6 @@ REASONS = (
     mark("no_answer"),
     mark("no_channel"),
     mark("no_freeze"),
-    mark("no_record"),
-    mark("no_settlement"),
     mark("no_message"),
     mark("no_permission"),
     mark("no_record"),
@@ -47,7 +44,6 @@ REASONS = (
     mark("not_yet"),
     mark("overwritten"),
     mark("paused"),
-    mark("overwritten"),
     mark("port_failed"),
     mark("port_in_use"),
     mark("protocol_error"),
