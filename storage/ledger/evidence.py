@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-from sqlalchemy import insert, select
+from datetime import datetime, timedelta
+
+from sqlalchemy import func, insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from storage import tables
+from storage.exchanged import Exchanged
 from storage.ledger.numbers import Numbers
 from storage.records import Batch, Conflict, DeadLetter
 
 _conflict, _reading, _letter = tables.conflict, tables.reading, tables.dead_letter
 _ATTEMPT = ("channel", "started_at", "duration_us", "outcome", "owner", "detail", "sent", "received", "drained")
 _FRAME = ("received_at", "origin", "protocol", "data")
+CHUNK = 1000
+STORED_WITHIN = timedelta(hours=1)
+"""An attempt is stored at most so much later than one that began after it: a visit is stored whole, when it is over."""
 _LETTER = ("received_at", "origin", "reason", "detail", "data")
 
 
@@ -60,3 +66,33 @@ async def dead_letters(connection: AsyncConnection) -> tuple[DeadLetter, ...]:
     """See the port."""
     query = select(*(_letter.c[name] for name in _LETTER)).order_by(_letter.c.id)
     return tuple(DeadLetter(*row) for row in await connection.execute(query))
+
+
+async def exchanged(connection: AsyncConnection, since: datetime, *, most: int) -> tuple[Exchanged, ...]:
+    """See the port. The log has no index by time: it is read from its end, for as long as it goes back."""
+    attempt = tables.attempt
+    query = (
+        select(
+            tables.meter.c.meter,
+            attempt.c.channel,
+            attempt.c.started_at,
+            attempt.c.duration_us,
+            attempt.c.outcome,
+            func.length(attempt.c.sent),
+            func.length(attempt.c.received),
+        )
+        .join_from(attempt, tables.meter)
+        .order_by(attempt.c.id.desc())
+        .limit(most)
+    )
+    found: list[Exchanged] = []
+    rows = await connection.stream(query, execution_options={"yield_per": CHUNK})
+    try:
+        async for meter, channel, started_at, duration_us, outcome, sent, received in rows:
+            if started_at < since - STORED_WITHIN:
+                break
+            if started_at >= since:
+                found.append(Exchanged(meter, channel, started_at, duration_us, outcome, sent, received))
+    finally:
+        await rows.close()
+    return tuple(reversed(found))

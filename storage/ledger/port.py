@@ -10,6 +10,7 @@ from collections.abc import AsyncGenerator, Collection, Mapping, Sequence
 from datetime import date, datetime
 from typing import Protocol
 
+from storage.exchanged import Exchanged
 from storage.ledger.care_port import CareLedger
 from storage.ledger.day_port import DayLedger
 from storage.ledger.gap_port import GapLedger
@@ -93,6 +94,9 @@ class Ledger(DayLedger, CareLedger, GapLedger, SenderLedger, OrderLedger, Protoc
 
     async def dead_letters(self) -> tuple[DeadLetter, ...]:
         """All, oldest first."""
+
+    async def exchanged(self, since: datetime, *, most: int) -> tuple[Exchanged, ...]:
+        """What meters were asked from `since` on, in the order in which it was stored; of more than `most` the newest."""
 
     # --- readings ---
     def readings(

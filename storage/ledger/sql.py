@@ -6,6 +6,7 @@ from collections.abc import AsyncGenerator, Collection, Mapping, Sequence
 from contextlib import aclosing
 from datetime import date, datetime
 
+from storage.exchanged import Exchanged
 from storage.ledger import appending, counting, delivering, evidence, judging, registry, senders, serving
 from storage.ledger.deciding import check_batch
 from storage.ledger.sql_care import SqlCare
@@ -96,6 +97,10 @@ class SqlLedger(SqlDays, SqlCare, SqlGaps, SqlOrders):
     async def senders(self) -> tuple[Progress, ...]:
         """Those that number their messages."""
         return await self._sessions.read(senders.senders)
+
+    async def exchanged(self, since: datetime, *, most: int) -> tuple[Exchanged, ...]:
+        """What was asked lately."""
+        return await self._sessions.read(lambda connection: evidence.exchanged(connection, since, most=most))
 
     # --- readings ---
 
