@@ -67,6 +67,9 @@ class Dialect(Protocol):
     def follow_up(self, request: Request, telegrams: Sequence[Telegram]) -> Request | None:
         """The request for the rest of an answer that said "more follows"; None when it is whole."""
 
+    def answer_size(self, request: Request) -> int:
+        """About how many bytes will answer, as a meter of the usual make does: for who must know how long it will take."""
+
     def items(self, profile: Profile | None, exchanges: Sequence[Exchange]) -> tuple[Item, ...]:
         """What the answers say; without a profile by the protocol's own tables, where it has such. Never raises for
         a value that makes no sense: that is an `Item` with `reason`.

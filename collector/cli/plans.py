@@ -15,6 +15,7 @@ from collector.acquisition.plan import takes
 from collector.cli import shapes
 from collector.cli.command import Command, Group, config_option, json_option
 from collector.cli.coverage import Gap, gaps, sentence
+from collector.cli.forecast import forecast
 from collector.cli.opening import Site, open_site
 from collector.cli.tables import local_text, show_table
 from collector.clock import SystemClock
@@ -74,6 +75,9 @@ def list_(config: Path, as_json: bool) -> None:
     for one in found:
         for gap in one.gaps:
             click.echo(sentence(gap), err=True)
+
+
+plans.add_command(forecast)
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,8 @@ from protocols.dialect import Decoded, Exchange, Wanted
 from protocols.dlt645 import answers, dump, load_records, settlements
 from protocols.dlt645.address import full_address
 from protocols.dlt645.controls import FOLLOW_UP, READ
-from protocols.dlt645.identifiers import copy_of
+from protocols.dlt645.frame import OVERHEAD, PREAMBLE
+from protocols.dlt645.identifiers import copy_of, find
 from protocols.dlt645.session import LAST_SEQUENCE, Dlt645Session
 from protocols.profile import Profile
 from protocols.telegram import Item, Request, Telegram
@@ -41,6 +42,8 @@ USUAL = (
     "04000102",
 )
 """What `probe` asks of a meter it knows nothing about: energies, voltages, amperages, power, clock."""
+USUAL_PARTS, UNKNOWN_SIZE = 5, 8
+"""Of an answer whose size only the meter knows: values in a block, bytes of what the table has not."""
 
 
 class Dlt645Dialect:
@@ -104,6 +107,13 @@ class Dlt645Dialect:
         if not telegrams or not telegrams[-1].more or len(telegrams) > LAST_SEQUENCE:
             return None
         return replace(request, function=FOLLOW_UP, count=len(telegrams))
+
+    def answer_size(self, request: Request) -> int:
+        """By the table of identifiers. A block brings what the meter has: the total and four tariffs are usual."""
+        data, meaning = UNKNOWN_SIZE, find(request.target)
+        if meaning is not None:
+            data = meaning.picture.length * max(1, min(len(meaning.parts), USUAL_PARTS))
+        return len(PREAMBLE) + OVERHEAD + len(request.target) // 2 + data
 
     def items(self, profile: Profile | None, exchanges: Sequence[Exchange]) -> tuple[Item, ...]:
         """With a profile: its registers that were asked for, freezes with their stamp. Without: all, by the table."""

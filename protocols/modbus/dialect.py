@@ -51,6 +51,12 @@ class ModbusDialect:
         """None: an answer is always whole."""
         return None
 
+    def answer_size(self, request: Request) -> int:
+        """Exactly: the question says how many registers."""
+        session = self.session()
+        session.send(request)
+        return session.expects
+
     def items(self, profile: Profile | None, exchanges: Sequence[Exchange]) -> tuple[Item, ...]:
         """The profile's values, or without one each register by its wire address."""
         if profile is not None:

@@ -30,12 +30,14 @@ class MemoryWire:
         *,
         tcp: bool,
         hang_up: Callable[[], None] = lambda: None,
+        byte_s: float = BYTE_S,
     ) -> None:
         self.name = "memory:"
         self.hits: Counter[str] = Counter()
         self.struck: list[bool] = []
         self.opened = 0
         self._device, self._toxics, self._dice, self._tcp, self._hang_up = device, tuple(toxics), dice, tcp, hang_up
+        self._byte_s = byte_s
         self._between: Disturbance | None = None
         self._bell: Bell | None = None
         self._buffer = bytearray()
@@ -59,7 +61,7 @@ class MemoryWire:
         self._bell, self._lost = Bell(asyncio.get_running_loop()), False
         self.opened += 1
         if self._between is None:
-            self._between = Disturbance(self._toxics, self._dice, self.hits, byte_s=BYTE_S)
+            self._between = Disturbance(self._toxics, self._dice, self.hits, byte_s=self._byte_s)
 
     async def write(self, data: bytes, deadline: float) -> None:
         between = self._alive()

@@ -36,7 +36,7 @@ from storage.memory import MemoryLedger
 from storage.records import Attempt, Plan
 from storage.registry import Installation, Meter, Point, Registered
 from tests.flow.faults.devices import dlt645_bus, lying, modbus_bus
-from tests.flow.faults.memory_wire import MemoryWire
+from tests.flow.faults.memory_wire import BYTE_S, MemoryWire
 from tests.flow.faults.modbus_bus import Lie, ModbusBus
 from tests.links.driven_loop import run_driven
 
@@ -111,6 +111,9 @@ class Lane:
     deaf_s: float = DEAF_S
     oversleep: float = OVERSLEEP
     line: type[Line] = Line
+    byte_s: float = BYTE_S
+    absent: int = 0
+    """So many of its meters, the last ones, are in the registry and not on the line."""
 
 
 Event = Callable[[Mapping[str, MemoryWire]], None]
@@ -156,9 +159,13 @@ def drive(
     *,
     every: timedelta = QUARTER,
     events: Iterable[tuple[timedelta, Event]] = (),
+    plans: Sequence[Plan] = (),
 ) -> Run:
-    """A run from midnight on, ended when the last whole slot has closed. `events` by the time since its start."""
-    return run_driven(_drive(lanes, START + timedelta(hours=hours), every, tuple(events)))
+    """A run from midnight on, ended when the last whole slot has closed. `events` by the time since its start. `plans`:
+    instead of the one that reads two values `every` so often.
+    """
+    owed = tuple(plans) or (Plan(PLAN, READ, every_s=int(every.total_seconds())),)
+    return run_driven(_drive(lanes, START + timedelta(hours=hours), every, tuple(events), owed))
 
 
 class _Listener(logging.Handler):
@@ -171,14 +178,18 @@ class _Listener(logging.Handler):
 
 
 async def _drive(
-    lanes: Sequence[Lane], end: datetime, every: timedelta, events: Sequence[tuple[timedelta, Event]]
+    lanes: Sequence[Lane],
+    end: datetime,
+    every: timedelta,
+    events: Sequence[tuple[timedelta, Event]],
+    plans: Sequence[Plan],
 ) -> Run:
     clock, truth, ledger, dice = LoopClock(), Truth(), MemoryLedger(), random.Random(SEED)
     rows = tuple(_standing(lane, n) for lane in lanes for n in range(lane.meters))
     run = Run(START, end, every, rows, ledger, truth)
     asyncio.get_running_loop().set_exception_handler(lambda _, what: run.troubles.append(str(what)))
     await ledger.import_registry(rows, digest="", at=START)
-    await ledger.keep_plans([Plan(PLAN, READ, every_s=int(every.total_seconds()))], at=START)
+    await ledger.keep_plans(plans, at=START)
     routes = {lane.name: _route(lane, run, clock, dice) for lane in lanes}
     planner = Planner(SHANGHAI, gives_by(PROFILES), frozenset(routes))
     planner.load(await ledger.plan_versions(START, end), rows, START)
@@ -208,7 +219,7 @@ def _standing(lane: Lane, n: int) -> Registered:
 
 
 def _route(lane: Lane, run: Run, clock: LoopClock, dice: random.Random) -> Route:
-    mine = [one.meter for one in run.registered if one.meter.channel == lane.name]
+    mine = [one.meter for one in run.registered if one.meter.channel == lane.name][: lane.meters - lane.absent]
     wire = _wire(lane, mine, run, clock, dice)
     run.wires[lane.name] = wire
     line = lane.line(
@@ -227,7 +238,7 @@ def _wire(lane: Lane, mine: Sequence[Meter], run: Run, clock: LoopClock, dice: r
         device = dlt645_bus(mine, profile, run.truth, clock.now, start, dice)
         if lane.spoil is not None:
             device = lying(device, lane.spoil, lane.share, dice)
-        return MemoryWire(device, lane.toxics, dice, tcp=lane.wire.tcp)
+        return MemoryWire(device, lane.toxics, dice, tcp=lane.wire.tcp, byte_s=lane.byte_s)
     bus = modbus_bus(
         mine,
         profile,
@@ -240,4 +251,4 @@ def _wire(lane: Lane, mine: Sequence[Meter], run: Run, clock: LoopClock, dice: r
         share=lane.share,
     )
     run.buses[lane.name] = bus
-    return MemoryWire(bus, lane.toxics, dice, tcp=lane.wire.tcp, hang_up=bus.hang_up)
+    return MemoryWire(bus, lane.toxics, dice, tcp=lane.wire.tcp, hang_up=bus.hang_up, byte_s=lane.byte_s)
