@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
+from storage.records import Attempt
+
 
 @dataclass(frozen=True, slots=True)
 class Exchanged:
@@ -17,3 +19,16 @@ class Exchanged:
     outcome: str
     sent: int
     received: int
+
+
+def in_figures(attempt: Attempt) -> Exchanged:
+    """Of one attempt."""
+    return Exchanged(
+        meter=attempt.meter,
+        channel=attempt.channel,
+        started_at=attempt.started_at,
+        duration_us=attempt.duration_us,
+        outcome=attempt.outcome,
+        sent=len(attempt.sent),
+        received=len(attempt.received),
+    )

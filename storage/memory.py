@@ -13,7 +13,7 @@ from datetime import UTC, date, datetime
 from itertools import islice
 
 from storage.errors import DeliveryRefused
-from storage.exchanged import Exchanged
+from storage.exchanged import Exchanged, in_figures
 from storage.ledger.deciding import (
     Arrival,
     asked_for,
@@ -249,19 +249,7 @@ class MemoryLedger(MemoryDays, MemoryCare, MemorySenders, MemoryOrders):
 
     async def exchanged(self, since: datetime, *, most: int) -> tuple[Exchanged, ...]:
         """See the port."""
-        return tuple(
-            Exchanged(
-                meter=one.meter,
-                channel=one.channel,
-                started_at=one.started_at,
-                duration_us=one.duration_us,
-                outcome=one.outcome,
-                sent=len(one.sent),
-                received=len(one.received),
-            )
-            for one in self.attempts[-most:]
-            if one.started_at >= since
-        )
+        return tuple(in_figures(one) for one in self.attempts[-most:] if one.started_at >= since)
 
     # --- readings ---
 

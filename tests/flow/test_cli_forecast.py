@@ -48,7 +48,8 @@ def test_before_there_is_a_database_the_speed_of_the_line_tells(config: Path) ->
 
 
 def attempts(meter: str, seconds: float, outcome: str = "ok") -> tuple[Attempt, ...]:
-    began = DUE - timedelta(days=1)
+    """One a minute, the night before; M2 half a minute after M1."""
+    began = DUE - timedelta(days=1) + timedelta(seconds=30) * (meter == "M2")
     return tuple(
         Attempt(meter, "village-1", "daily", (began + timedelta(seconds=60 * n)).astimezone(ZoneInfo("UTC")),
                 round(seconds * 1e6), outcome, sent=bytes(20), received=bytes(20))
@@ -68,7 +69,7 @@ def test_a_channel_that_will_not_be_done_is_named_and_the_exit_status_says_so(co
     assert forecast(config, "--by", "00:06")["finishes"] is True
     stock(config, [Batch(attempts=(*attempts("M1", 20.0), *attempts("M2", 20.0)))])
     done = run("plans", "forecast", "-c", config, "--at", AT, "--by", "00:07")
-    assert (done.exit_code, done.stderr) == (1, "chaobiao: not done by 00:07: village-1\n")
+    assert (done.exit_code, done.stderr) == (1, "not done by 00:07: village-1\n")
     assert "no: 1 later" in done.stdout
     assert forecast(config, "--by", "00:07", status=1)["late"] == 1
     chinese = run("plans", "forecast", "-c", config, "--at", AT, "--by", "00:07", language="zh")
@@ -85,7 +86,7 @@ def test_a_channel_on_which_nobody_answers_will_not_be_done(config: Path) -> Non
 
 def test_what_is_left_out_on_purpose_is_not_waited_for(config: Path) -> None:
     stock(config, [])
-    paused = run("pause", "meter", "M1", "-c", config)
+    paused = run("pause", "meter", "M1", "--why", "rebuilt", "-c", config)
     assert paused.exit_code == 0, paused.output
     now = datetime.now(SHANGHAI) + timedelta(minutes=1)
     done = run("plans", "forecast", "-c", config, "--at", f"{now:%Y-%m-%dT%H:%M}", "--by", "00:30", "--json")
