@@ -232,7 +232,9 @@ class Daemon:
         return receiver
 
     def _seen(self, collected: Collected) -> None:
-        self._hour.visited(collected.task.registered.meter.meter, values=len(collected.batch.readings))
+        self._hour.visited(
+            collected.task.registered.meter.meter, values=len(collected.batch.readings) + len(collected.batch.done)
+        )
         self._watch(collected)
 
     def _received(self, batch: Batch, _: Receipt) -> None:

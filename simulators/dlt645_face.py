@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime, timedelta
 
 from protocols.dlt645.frame import ANSWER, ERROR, MORE, Frame, Framer, encode
 from protocols.telegram import Garbage
@@ -24,12 +24,20 @@ from simulators.memories import Memories
 from simulators.meter import Meter
 from simulators.truth import Truth
 
-OTHER_ERROR, NO_DATA = 0x01, 0x02
+OTHER_ERROR, NO_DATA, WRONG_PASSWORD = 0x01, 0x02, 0x04
 WILDCARD = 0xAA
 LONGEST = 200
 """Bytes of data in an answer; what is longer must be asked for again (functions 91 + more, 12)."""
 IDENTIFIER = 4
 LOAD_RECORDS = 0x06
+DATE, TIME = b"\x04\x00\x01\x01", b"\x04\x00\x01\x02"
+BROADCAST = "9" * 12
+REACH = timedelta(minutes=5)
+"""A broadcast time is taken where the clock is off by no more …"""
+MIDNIGHT = timedelta(minutes=5)
+"""… once a day, and not so near to midnight."""
+PATIENCE, LOCKED = 3, timedelta(days=1)
+"""After so many wrong passwords in a row none is believed for a day."""
 
 
 class Function:
@@ -38,6 +46,7 @@ class Function:
     READ = 0x11
     FOLLOW_UP = 0x12
     READ_ADDRESS = 0x13
+    WRITE = 0x14
     BROADCAST_TIME = 0x08
 
 
@@ -60,7 +69,11 @@ class Dlt645Meter:
     longest: int = LONGEST
     memories: Memories = field(default_factory=Memories)
     exchanges: int = field(default=0, init=False)
+    password: bytes = b"\x02\x00\x00\x00"
+    wrong_passwords: int = field(default=0, init=False)
     _rest: tuple[bytes, bytes] = field(default=(b"", b""), init=False)
+    _locked_until: datetime | None = field(default=None, init=False)
+    _told_on: date | None = field(default=None, init=False)
 
     def is_meant(self, address: str) -> bool:
         """Whether a request to this address is for this meter: equal, but for leading AA."""
@@ -80,6 +93,8 @@ class Dlt645Meter:
                 except NoSuchData:
                     return self._refuse(frame, NO_DATA), nothing
                 return self._begin(frame, said.data), said
+            case Function.WRITE if len(frame.data) > IDENTIFIER + 8:
+                return self._write(frame, at), nothing
             case Function.FOLLOW_UP if len(frame.data) == IDENTIFIER + 1:
                 return self._go_on(frame), nothing
             case _:
@@ -89,6 +104,41 @@ class Dlt645Meter:
         if identifier[0] == LOAD_RECORDS and identifier[2:] == b"\x00\x01":
             return records(identifier[1], asked, self.meter, self.memories, at)
         return answer_of(identifier, self.meter, self.address, self.number, at, self.memories)
+
+    def _write(self, frame: Frame, at: datetime) -> bytes:
+        """Date and time of day can be written, by password."""
+        if self._locked_until is not None and at < self._locked_until:
+            return self._refuse(frame, WRONG_PASSWORD)
+        if frame.data[IDENTIFIER : IDENTIFIER + 4] != self.password:
+            self.wrong_passwords += 1
+            if self.wrong_passwords % PATIENCE == 0:
+                self._locked_until = at + LOCKED
+            return self._refuse(frame, WRONG_PASSWORD)
+        identifier, digits = frame.data[IDENTIFIER - 1 :: -1], frame.data[IDENTIFIER + 8 :][::-1].hex()
+        shown = self.meter.clock(at)
+        try:
+            if identifier == DATE:
+                stamp = datetime.combine(datetime.strptime(digits[:6], "%y%m%d").date(), shown.time())  # noqa: DTZ007 - a meter's clock knows no zone
+            elif identifier == TIME:
+                stamp = datetime.combine(shown.date(), datetime.strptime(digits, "%H%M%S").time())  # noqa: DTZ007 - as above
+            else:
+                return self._refuse(frame, NO_DATA)
+        except ValueError:
+            return self._refuse(frame, OTHER_ERROR)
+        self.meter.timepiece.set_to(stamp, at)
+        return self._frame(frame, b"")
+
+    def hear_time(self, frame: Frame, at: datetime) -> None:
+        """A broadcast: taken once a day, where the clock is off by little."""
+        shown = self.meter.clock(at)
+        try:
+            stamp = datetime.strptime(frame.data[::-1].hex(), "%y%m%d%H%M%S")  # noqa: DTZ007 - as above
+        except ValueError:
+            return
+        near = (shown - MIDNIGHT).date() != (shown + MIDNIGHT).date()
+        if abs(stamp - shown) <= REACH and not near and self._told_on != shown.date():
+            self._told_on = shown.date()
+            self.meter.timepiece.set_to(stamp, at)
 
     def _begin(self, frame: Frame, data: bytes) -> bytes:
         identifier, room = frame.data[:IDENTIFIER], self.longest - IDENTIFIER
@@ -134,9 +184,13 @@ class Dlt645Bus:
 
     def _answers(self, now: Callable[[], datetime]) -> Iterator[Delayed]:
         while (found := self._framer.next()) is not None:
-            if isinstance(found, Garbage) or found.is_answer or found.function == Function.BROADCAST_TIME:
+            if isinstance(found, Garbage) or found.is_answer:
                 continue
             at = now()
+            if found.function == Function.BROADCAST_TIME:
+                for one in self.meters if found.address == BROADCAST else ():
+                    one.hear_time(found, at)
+                continue
             sent = [
                 data for one in self.meters if one.is_meant(found.address) and (data := self._leave(one, found, at))
             ]

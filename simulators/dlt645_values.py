@@ -136,15 +136,15 @@ def _instantaneous(di2: int, di1: int, di0: int, meter: Meter, at: datetime) -> 
 
 
 def _freeze(what: int, back: int, meter: Meter, at: datetime) -> Answer:
-    midnight = meter.midnight(back, at)
-    if midnight is None:
+    kept = meter.kept(back, at)
+    if kept is None:
         raise NoSuchData
     if what == 0:
-        return Answer(_stamp(midnight, "%M%H%d%m%y"))
+        return Answer(_stamp(kept.stamp, "%M%H%d%m%y"))
     if what not in _ENERGIES or what > 8:
         raise NoSuchData
     names = [f"1-0:{what}.8.{tariff}" for tariff in range(TARIFFS + 1)]
-    return _row(_present(names, meter, midnight), SIGNED_ENERGY if what in _SIGNED else ENERGY, ("freeze", midnight))
+    return _row(_present(names, meter, kept.at), SIGNED_ENERGY if what in _SIGNED else ENERGY, ("freeze", kept.stamp))
 
 
 def _parameter(di1: int, di0: int, meter: Meter, address: str, number: str, at: datetime) -> bytes:

@@ -238,4 +238,5 @@ async def simulate(
 
 def _on_the_line(one: Member) -> Dlt645Meter:
     address = one.entry.address.rjust(12, "0")
-    return Dlt645Meter(address, one.serial, one.meter, preamble=int(address[-1]) % 5)
+    password = bytes.fromhex(one.entry.password)
+    return Dlt645Meter(address, one.serial, one.meter, preamble=int(address[-1]) % 5, password=password)

@@ -14,6 +14,7 @@ from simulators.load import Load
 from simulators.meter import Meter
 from simulators.scenario import Line, MeterEntry, Scenario, each_meter
 from simulators.shapes import SHAPES
+from simulators.timepiece import Timepiece
 
 MILLION = 1_000_000
 DEFAULT_UN_V, DEFAULT_IMAX_A = Decimal(220), Decimal(60)
@@ -90,10 +91,17 @@ def build_members(scenario: Scenario, profiles: Mapping[str, Profile], start: da
             un_mv=int(un_v * 1000),
             start_kwh=int(entry.register_ * MILLION),
             faults=[fault for fault in faults if fault.meter == entry.meter],
+            timepiece=_timepiece(entry, zone, mounted, start),
         )
         serial = entry.serial or str(FIRST_SERIAL + len(members))
         members.append(Member(entry, lines[entry.line], profile, meter, serial, un_v, imax_a))
     return tuple(members)
+
+
+def _timepiece(entry: MeterEntry, zone: ZoneInfo, mounted: datetime, start: datetime) -> Timepiece:
+    """A clock that is `clock` ahead at the start has gained some of it before."""
+    gained = (start - mounted) * entry.clock_ppm / MILLION
+    return Timepiece(zone, mounted, off=entry.clock - gained, ppm=entry.clock_ppm)
 
 
 def begin(scenario: Scenario, start: datetime | None) -> datetime:

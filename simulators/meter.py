@@ -7,6 +7,7 @@ millionths of the canonical unit, rounded down as counters do; a face may only s
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime, time, timedelta
 from enum import IntEnum
 from functools import cache
@@ -17,6 +18,7 @@ from protocols.obis import ELECTRICITY, UNUSED, Obis
 from simulators.faults import Fault, distort
 from simulators.load import UJ_PER_KWH, Counts, Load
 from simulators.shapes import TARIFFS
+from simulators.timepiece import Timepiece
 
 UJ_PER_MILLIONTH = UJ_PER_KWH // 1_000_000
 FREEZE_DEPTH = 62
@@ -48,6 +50,14 @@ class C(IntEnum):
     NEUTRAL = 91
 
 
+@dataclass(frozen=True, slots=True)
+class Midnight:
+    """A freeze: what its own clock called it, and when that really was."""
+
+    stamp: datetime
+    at: datetime
+
+
 class Meter:
     """One meter at one customer. `mounted` with `start_kwh` (millionths) on its import register."""
 
@@ -62,12 +72,14 @@ class Meter:
         un_mv: int = 220_000,
         start_kwh: int = 0,
         faults: Sequence[Fault] = (),
+        timepiece: Timepiece | None = None,
     ) -> None:
         self.name = name
         self.zone = zone
         self.mounted = mounted
         self.phases = phases
         self.faults = tuple(faults)
+        self.timepiece = timepiece or Timepiece(zone, mounted)
         self._load = load
         self._un_mv = un_mv
         self._latest: tuple[datetime, Counts] | None = None
@@ -75,7 +87,7 @@ class Meter:
 
     def clock(self, at: datetime) -> datetime:
         """What the meter's own clock shows: naive, in its own zone."""
-        return at.astimezone(self.zone).replace(tzinfo=None)
+        return self.timepiece.shown(at)
 
     def value(self, quantity: str, at: datetime) -> int | None:
         """What it holds for a quantity at an instant; None where this meter has no such quantity."""
@@ -92,14 +104,29 @@ class Meter:
         return None
 
     def midnight(self, back: int, at: datetime) -> datetime | None:
-        """The `back`-th last midnight of its own zone (1 = the latest), at which it kept its registers; None where it kept none:
+        """The stamp of `kept`."""
+        kept = self.kept(back, at)
+        return None if kept is None else kept.stamp
+
+    def kept(self, back: int, at: datetime) -> Midnight | None:
+        """The `back`-th last midnight of its own clock (1 = the latest), at which it kept its registers; None where it kept none:
         beyond its memory, or before it was mounted.
         """
         if not 1 <= back <= FREEZE_DEPTH:
             return None
-        day = at.astimezone(self.zone).date() - timedelta(days=back - 1)
-        midnight = datetime.combine(day, time(), tzinfo=self.zone)
-        return midnight if midnight >= self.mounted else None
+        today = self.clock(at).date()
+        if self.timepiece.true:
+            midnight = datetime.combine(today - timedelta(days=back - 1), time(), tzinfo=self.zone)
+            return Midnight(midnight, midnight) if midnight >= self.mounted else None
+        # In the order in which they were made: a clock that was put back has days in its memory that lie ahead of it.
+        made: list[Midnight] = []
+        for days in range(-1, FREEZE_DEPTH + 2):
+            stamp = datetime.combine(today - timedelta(days=days), time(), tzinfo=self.zone)
+            really = self.timepiece.showed(stamp, at)
+            if really is not None and really >= self.mounted:
+                made.append(Midnight(stamp, really))
+        made.sort(key=lambda one: one.at, reverse=True)
+        return made[back - 1] if back <= len(made) else None
 
     def counts(self, at: datetime) -> Counts:
         """All registers at an instant, with the faults that act on them."""

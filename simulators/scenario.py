@@ -42,6 +42,13 @@ def _duration(value: object) -> timedelta:
     raise ValueError('write a duration as "400ms", "15m", "1h30m" or "2d"')
 
 
+def _signed(value: object) -> timedelta:
+    """A clock may be slow, too."""
+    if isinstance(value, str) and value.startswith("-"):
+        return -_duration(value[1:])
+    return _duration(value)
+
+
 def _zone(name: str) -> str:
     try:
         ZoneInfo(name)
@@ -106,6 +113,12 @@ class MeterEntry(_Strict):
     tariff: str = ""
     billing_group: str = ""
     asset_no: str = ""
+    clock: Annotated[timedelta, BeforeValidator(_signed)] = timedelta()
+    """How far its clock is ahead when the story begins; "-3m" is behind."""
+    clock_ppm: int = Field(default=0, ge=-1000, le=1000)
+    """Microseconds that it gains each second."""
+    password: str = Field(default="02000000", pattern=r"^[0-9]{8}$")
+    """DL/T 645: level and password that let its clock be set, as they go over the wire."""
     un_v: Exact | None = Field(default=None, gt=0)
     imax_a: Exact | None = Field(default=None, gt=0)
 

@@ -157,6 +157,30 @@ class Line:
                 self._doubt(talk, timing)
             return self._ended(talk, errand, answer, timing)
 
+    async def tell(self, dialect: Dialect, request: Request, timing: Timing, errand: Errand) -> Attempt:
+        """Send what nobody answers (a broadcast). The line then rests as after a question without an answer: a device that
+        answers all the same is not taken for the next one.
+        """
+        async with self._lock:
+            talk = _Talk(self._clock.now(), asyncio.get_running_loop().time())
+            trouble: _Trouble | None = None
+            try:
+                talk.sent = self._session(dialect).send(request)
+                if self._torn:
+                    await self._hang_up()
+                await self.link.open(asyncio.get_running_loop().time() + timing.connect_s)
+                settled = await self._guard.settle(self.link, timing)
+                talk.drained = settled.drained
+                talk.started_at, talk.begun = self._clock.now(), asyncio.get_running_loop().time()
+                await self.link.write(talk.sent, talk.begun + timing.timeout_s)
+                talk.sent_at = asyncio.get_running_loop().time()
+            except LinkError as error:
+                trouble = _Trouble(error.reason, error.owner, error.detail)
+                await self._hang_up()
+            finally:
+                self._doubt(talk, timing)
+            return self._attempt(talk, errand, trouble, trouble.detail if trouble else "")
+
     async def overhear(self, for_s: float, timing: Timing) -> bytes:
         """What comes behind an answer though nobody was asked again: who else answered to a wildcard.
 
@@ -293,24 +317,24 @@ class Line:
         self._torn, self._unheard_since = False, None
 
     def _ended(self, talk: _Talk, errand: Errand, answer: Telegram | _Trouble, timing: Timing) -> Try:
-        duration_us = round((asyncio.get_running_loop().time() - talk.begun) * 1_000_000)
-        trouble = answer if isinstance(answer, _Trouble) else None
-        attempt = Attempt(
+        if isinstance(answer, _Trouble):
+            return Try(self._attempt(talk, errand, answer, answer.detail))
+        return Try(self._attempt(talk, errand, None, _lateness(talk, timing)), answer, self._clock.now())
+
+    def _attempt(self, talk: _Talk, errand: Errand, trouble: _Trouble | None, detail: str) -> Attempt:
+        return Attempt(
             meter=errand.meter,
             channel=errand.channel,
             plan=errand.plan,
             started_at=talk.started_at,
-            duration_us=duration_us,
+            duration_us=round((asyncio.get_running_loop().time() - talk.begun) * 1_000_000),
             outcome=trouble.reason if trouble else OK,
             owner=trouble.owner if trouble else None,
-            detail=trouble.detail if trouble else _lateness(talk, timing),
+            detail=detail,
             sent=talk.sent,
             received=bytes(talk.received),
             drained=talk.drained,
         )
-        if isinstance(answer, _Trouble):
-            return Try(attempt)
-        return Try(attempt, answer, self._clock.now())
 
 
 def _lateness(talk: _Talk, timing: Timing) -> str:

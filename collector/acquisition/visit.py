@@ -99,9 +99,13 @@ async def read_meter(
     return visit.result(meter, items)
 
 
-async def ask_unknown(line: Line, dialect: Dialect, requests: Sequence[Request], timing: Timing, meter: Meter) -> Visit:
-    """Ask a device of unknown make (`probe`): the questions as they are, and what its protocol says of the answers."""
-    visit = _Visiting(line, dialect, timing, Errand(meter.meter, meter.channel))
+async def ask_unknown(
+    line: Line, dialect: Dialect, requests: Sequence[Request], timing: Timing, meter: Meter, *, plan: str = ""
+) -> Visit:
+    """Ask without a profile (a device of unknown make, a clock): the questions as they are, and what its protocol says of the
+    answers.
+    """
+    visit = _Visiting(line, dialect, timing, Errand(meter.meter, meter.channel, plan))
     for request in requests:
         await visit.ask_for_values(request)
     return visit.result(meter, dialect.items(None, [one.exchange for one in visit.answered]))

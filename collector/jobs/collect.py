@@ -8,40 +8,28 @@ value later, its `Missing` says until when.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
 from collector.acquisition.gaps import OVERWRITTEN, memory_of
-from collector.acquisition.line import Line
 from collector.acquisition.outcome import rule
 from collector.acquisition.recall import REFUSED, FailureOf, Lost, recalls
 from collector.acquisition.tasks import Collected, Task
-from collector.acquisition.timing import Timing
-from collector.acquisition.visit import Visit, read_meter
+from collector.acquisition.visit import Failed, Visit, read_meter
 from collector.clock import Clock
+from collector.jobs.care import care, frames_of, parted
+from collector.jobs.route import Route as Route  # so that whoever collects finds both here
 from collector.normalise.slots import SlotChooser, among
 from collector.normalise.translate import Rejected, Translation, translate
-from protocols.dialect import Dialect
 from protocols.profile import Profile, Register
 from storage.days import data_day
 from storage.ledger.port import Ledger
-from storage.records import Attempt, Batch, Missing, RawFrame, Reading, Slot
-from storage.registry import Registered
+from storage.records import Attempt, Batch, Missing, Reading, Slot
 
 ROUNDS = 8
 """Questions that follow from answers, in one visit: what is not known then waits for the next."""
-
-
-@dataclass(frozen=True, slots=True)
-class Route:
-    """How a channel's meters are reached."""
-
-    channel: str
-    line: Line
-    dialect: Dialect
-    timing: Timing
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,27 +68,30 @@ class Collect:
         one = task.registered
         profile = self._profiles[one.meter.profile]
         route = self._routes[one.meter.channel]
-        seen = await self._visit(task, profile, route)
+        words, slots = parted(task.slots)
+        seen = await self._visit(task, slots, profile, route)
         visit = seen.visit
-        readings = list(_one_a_slot(seen.readings, task.slots))
+        cared = await care(task, words, route, self._zone, self._clock, _silent(visit)) if words else Batch()
+        readings = list(_one_a_slot(seen.readings, slots))
         filled = {reading.slot for reading in readings if reading.slot is not None}
-        missing = [self._missing(slot, seen, profile) for slot in task.slots if slot not in filled]
-        batch = Batch(
-            attempts=visit.attempts,
+        missing = [self._missing(slot, seen, profile) for slot in slots if slot not in filled]
+        batch = replace(
+            cared,
+            attempts=visit.attempts + cared.attempts,
             readings=tuple(_planned(reading) for reading in readings),
-            missing=tuple(missing),
-            frames=tuple(_frames(visit, one, route)),
-            late=frozenset(_late(readings, task.cutoffs)),
+            missing=(*missing, *cared.missing),
+            frames=(*frames_of(visit.answered, one.meter.channel, one.meter.meter, route.dialect.name), *cared.frames),
+            late=frozenset(_late(readings, task.cutoffs)) | cared.late,
         )
         receipt = await self._ledger.append(batch)
-        return Collected(task, batch, receipt, tuple(sorted(filled)))
+        return Collected(task, batch, receipt, tuple(sorted(filled | {done.slot for done in cared.done})))
 
-    async def _visit(self, task: Task, profile: Profile, route: Route) -> _Seen:
+    async def _visit(self, task: Task, slots: Sequence[Slot], profile: Profile, route: Route) -> _Seen:
         """Ask, and go on asking where the meter's memory has to be looked through."""
-        recall = recalls(task.slots, profile, zone=self._zone, now=self._clock.now())
+        recall = recalls(slots, profile, zone=self._zone, now=self._clock.now())
         memories = tuple(dict.fromkeys(recall.values()))
-        choose = among(task.slots)
-        plan = min((slot.plan for slot in task.slots), default="")
+        choose = among(slots)
+        plan = min((slot.plan for slot in slots), default="")
         whole = Visit(task.registered.meter, (), (), (), ())
         readings: list[Reading] = []
         rejects: list[Rejected] = []
@@ -154,10 +145,9 @@ class Collect:
         )
 
 
-def _frames(visit: Visit, one: Registered, route: Route) -> Iterator[RawFrame]:
-    for answered in visit.answered:
-        for telegram in answered.exchange.telegrams:
-            yield RawFrame(answered.received_at, one.meter.channel, one.meter.meter, route.dialect.name, telegram.frame)
+def _silent(visit: Visit) -> Failed | None:
+    """Why the meter was asked no more, if it was."""
+    return next((failed for failed in visit.failed if rule(failed.reason).leave), None)
 
 
 def _failures(visit: Visit) -> FailureOf:

@@ -291,7 +291,7 @@ class Poll:
     def _note(self, worker: _Worker, collected: Collected) -> None:
         """What a visit says of the meter and of its line."""
         meter, breakers, now = collected.task.registered.meter.meter, self._planner.breakers, self._clock.now()
-        if collected.batch.readings:
+        if collected.batch.readings or collected.batch.done:
             worker.silence.broken()
             if (since := breakers.answered(meter)) is not None:
                 log.info("%s answers again, after it had failed since %s", meter, since.isoformat(timespec="seconds"))

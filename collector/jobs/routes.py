@@ -10,7 +10,7 @@ from collector.acquisition.links import Beside, make_link
 from collector.acquisition.listening import Ports
 from collector.acquisition.timing import CARRIED_GAP_S, CONNECT_S, Timing
 from collector.clock import Clock
-from collector.jobs.collect import Route
+from collector.jobs.route import Route
 from collector.settings.schema import Channel
 from collector.settings.secrets import channel_password
 from protocols.dialects import DIALECTS
