@@ -4,6 +4,7 @@
     ledger ──► planner ────────────────┼─► poll      one worker a line
     broker ──► intake ─────────────────┴─► receive   acknowledged after the commit
     ledger ──► settle                                verdicts every minute, deliveries at the hour that is configured
+    ledger ──► clock_rounds                          what the meters' clocks come to, daily
 
 SIGTERM and SIGINT drain: nothing new is begun, what is under way ends, what was received is committed and acknowledged, and
 the process ends with 0. What has not ended after `DRAIN_S` (another process holds the database) is given up: it was never
@@ -26,6 +27,7 @@ from collector.acquisition.schedule import ScheduledWaker, Waker
 from collector.acquisition.tasks import Collected
 from collector.clock import Clock, sleep_until_or_set
 from collector.errors import SettingsError
+from collector.jobs.clock_rounds import ClockRounds
 from collector.jobs.collect import Collect, Route
 from collector.jobs.hour import Hour
 from collector.jobs.poll import Poll
@@ -125,6 +127,7 @@ class Daemon:
                 working = [tasks.create_task(poll.run(self._stop))]
                 if self._settle is not None:
                     working.append(tasks.create_task(self._settle.run(self._stop)))
+                    working.append(tasks.create_task(self._clocks(poll).run(self._stop)))
                 following = tasks.create_task(self._follow(poll, receiving))
                 self._started.set_result(poll)
                 await self._stop.wait()
@@ -135,6 +138,11 @@ class Daemon:
             for route in poll.routes.values():
                 await route.line.close()
         log.info("ended; nothing is left half done")
+
+    def _clocks(self, poll: Poll) -> ClockRounds:
+        return ClockRounds(
+            lambda: self._settings, self._ledger, self._clock, lambda: poll.routes, lambda: self._planner.meters
+        )
 
     async def _follow(self, poll: Poll, receiving: Receiving) -> None:
         """Take what changes while we run: a configuration that was handed in, a registry that somebody imported."""

@@ -96,3 +96,14 @@ METRICS = (
     mark("message"),
     mark("coverage"),
 )
+VERDICTS = (mark("right"), mark("off"), mark("far"), mark("faulty"))
+"""Of clocks."""
+REMEDIES = (mark("none"), mark("broadcast"), mark("set"), mark("visit"))
+SETTINGS = (
+    mark("sent"),
+    mark("unchanged"),
+    mark("wrong_password"),
+    mark("password_rests"),
+    mark("near_midnight"),
+)
+"""What can come of setting a clock, beside reasons."""

@@ -50,6 +50,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     ),
     "billing": ("collector.cli.billing:billing", mark("Hand verified readings over to billing")),
     "report": ("collector.cli.report:report", mark("The operations figures")),
+    "clock": ("collector.cli.clock:clock", mark("The meters' own clocks: what they show, and setting one")),
     "simulate": (
         "collector.cli.simulate:simulate",
         mark("Simulated meters on real sockets of this host, in real time, until Ctrl-C"),

@@ -278,6 +278,25 @@ def release_follows_cutoff(data: Data) -> Iterator[Finding]:
             yield Finding(("billing", "group", index, "release" if "release" in group else "cutoff"), says)
 
 
+def clocks_are_told_in_a_quiet_hour(data: Data) -> Iterator[Finding]:
+    """A step of the clock near a whole hour or midnight repeats or skips a freeze, and so it does in an hour in which plans
+    read.
+    """
+    clock = data.get("clock")
+    if not isinstance(clock, dict) or clock.get("correct") not in ("broadcast", "set"):
+        return
+    with suppress(ValueError, AttributeError):
+        hour, minute = map(int, clock.get("at", "10:22").split(":"))
+        if not 10 <= minute <= 50 or hour in (23, 0):
+            yield Finding(
+                ("clock", "at"), "clocks are told the time from ten past to ten to an hour, and not around midnight"
+            )
+        for index, plan in _tables(data, "plan"):
+            if isinstance(plan.get("at"), str) and plan["at"].startswith(f"{hour:02d}:"):
+                says = f"plan.{index} reads in this hour; clocks are told the time in an hour in which no plan does"
+                yield Finding(("clock", "at"), says)
+
+
 CHECKS: tuple[Callable[[Data], Iterator[Finding]], ...] = (
     names_stand_once,
     links_carry_their_protocol,
@@ -291,4 +310,5 @@ CHECKS: tuple[Callable[[Data], Iterator[Finding]], ...] = (
     plans_read_each_thing_once,
     plans_name_known_channels,
     release_follows_cutoff,
+    clocks_are_told_in_a_quiet_hour,
 )

@@ -173,6 +173,18 @@ class Rules(_Table):
     """Between the instant at which a register was read and the stamp of its answer."""
 
 
+class ClockSettings(_Table):
+    """Meters' clocks: when one is off, and who may put it right."""
+
+    limit: Annotated[timedelta, BeforeValidator(span("1s", "1h"))] = Field(timedelta(minutes=2), examples=['"2m"'])
+    correct: Literal["never", "command", "broadcast", "set"] = Field("never", examples=['"never"'])
+    """Each allows what stands before it."""
+    at: MinuteOfDay = Field(10 * 60 + 22, examples=['"10:22"'])
+    """When clocks are looked at, and told the time where that is allowed."""
+    password_file: FilePath | None = Field(None, examples=['"clock.password"'])
+    operator: str = Field("00000000", pattern=r"^[0-9A-F]{8}$", examples=['"00000000"'])
+
+
 class Settings(_Table):
     """One installation."""
 
@@ -185,6 +197,7 @@ class Settings(_Table):
     billing: Billing | None = None
     targets: Targets = Field(default_factory=Targets)
     rules: Rules = Field(default_factory=Rules)
+    clock: ClockSettings = Field(default_factory=ClockSettings)
 
     @property
     def zone(self) -> ZoneInfo:

@@ -60,11 +60,13 @@ def dlt645_meter(
     energy: Mapping[str, float] | None = None,
     variable: Mapping[str, float] | None = None,
     parameter: Mapping[str, str] | None = None,
+    password: str | None = None,
 ) -> Iterator[int]:
     """A DL/T 645-2007 meter of the PyPI package dlt645 over TCP; values by data identifier (eight hex digits).
 
     It answers a foreign address with an error frame instead of being silent.
     """
-    given = {"address": address, "energy": energy or {}, "variable": variable or {}, "parameter": parameter or {}}
+    given: dict[str, object] = {"address": address, "energy": energy or {}, "variable": variable or {}}
+    given |= {"parameter": parameter or {}} | ({} if password is None else {"password": password})
     with _running("dlt645", "dlt645_server.py", given) as port:
         yield port

@@ -12,7 +12,7 @@ from dlt645 import MeterServerService  # type: ignore[import-not-found]
 
 
 def main() -> None:
-    """`energy` and `variable`: values by data identifier; `parameter`: texts by data identifier."""
+    """`energy` and `variable`: values by data identifier; `parameter`: texts by data identifier; `password`: level and digits."""
     given = json.loads(sys.argv[1])
     meter = MeterServerService.new_tcp_server("127.0.0.1", 0, 30.0)
     assert meter.set_address(bytes.fromhex(given["address"])[::-1])
@@ -22,6 +22,8 @@ def main() -> None:
         assert meter.set_02(int(identifier, 16), value), identifier
     for identifier, value in given.get("parameter", {}).items():
         assert meter.set_04(int(identifier, 16), value), identifier
+    if "password" in given:
+        assert meter.set_password(given["password"])
     assert meter.server.start()
     sys.stdout.write(f"{meter.server.port}\n")
     sys.stdout.flush()
