@@ -124,6 +124,12 @@ def nothing_lost(committed: Sequence[tuple[Batch, Receipt]], stored: Sequence[Ju
     assert len(stored) == receipts, f"{where}I2: {len(stored)} readings are there, {receipts} were receipted as new"
 
 
+def nothing_false(run: Run, stored: Sequence[Judged], where: str) -> None:
+    """I3: every value is one that its meter showed."""
+    false = list(_false(run, stored))
+    assert not false, f"{where}I3: {len(false)} false values, the first {false[0]}"
+
+
 def all_pushed(truth: Truth, stored: Sequence[Judged]) -> None:
     """I1 and I3 for meters that push: what they showed is there with its own stamp and value, and nothing else is."""
     where = f"seed {SEED}: "

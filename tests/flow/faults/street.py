@@ -19,7 +19,7 @@ from zoneinfo import ZoneInfo
 from collector.acquisition.line import DEAF_S, OVERSLEEP, Line
 from collector.acquisition.link import Link
 from collector.acquisition.plan import gives_by
-from collector.acquisition.planner import Planner
+from collector.acquisition.planner import LONGEST_WINDOW, MOMENT, Planner
 from collector.acquisition.quarantine import Guard
 from collector.acquisition.schedule import ClockWaker
 from collector.acquisition.tasks import Collected
@@ -120,6 +120,15 @@ Event = Callable[[Mapping[str, MemoryWire]], None]
 """What happens to the wires, by lane, at an instant."""
 
 
+@dataclass(frozen=True, slots=True)
+class Life:
+    """Of the collector, by the time since the start of the run; `until` None: to the end. `killed`: it does not drain."""
+
+    since: timedelta
+    until: timedelta | None = None
+    killed: bool = False
+
+
 @dataclass(slots=True)
 class Run:
     """What happened, for the oracle."""
@@ -160,12 +169,15 @@ def drive(
     every: timedelta = QUARTER,
     events: Iterable[tuple[timedelta, Event]] = (),
     plans: Sequence[Plan] = (),
+    lives: Sequence[Life] = (Life(timedelta(0)),),
+    seed: int = SEED,
 ) -> Run:
     """A run from midnight on, ended when the last whole slot has closed. `events` by the time since its start. `plans`:
-    instead of the one that reads two values `every` so often.
+    instead of the one that reads two values `every` so often. `lives`: when the collector lived; what it remembers from one to
+    the next is the ledger alone.
     """
     owed = tuple(plans) or (Plan(PLAN, READ, every_s=int(every.total_seconds())),)
-    return run_driven(_drive(lanes, START + timedelta(hours=hours), every, tuple(events), owed))
+    return run_driven(_drive(lanes, START + timedelta(hours=hours), every, tuple(events), owed, lives, seed))
 
 
 class _Listener(logging.Handler):
@@ -183,32 +195,56 @@ async def _drive(
     every: timedelta,
     events: Sequence[tuple[timedelta, Event]],
     plans: Sequence[Plan],
+    lives: Sequence[Life],
+    seed: int,
 ) -> Run:
-    clock, truth, ledger, dice = LoopClock(), Truth(), MemoryLedger(), random.Random(SEED)
+    clock, truth, ledger, dice = LoopClock(), Truth(), MemoryLedger(), random.Random(seed)
     rows = tuple(_standing(lane, n) for lane in lanes for n in range(lane.meters))
     run = Run(START, end, every, rows, ledger, truth)
     asyncio.get_running_loop().set_exception_handler(lambda _, what: run.troubles.append(str(what)))
     await ledger.import_registry(rows, digest="", at=START)
     await ledger.keep_plans(plans, at=START)
-    routes = {lane.name: _route(lane, run, clock, dice) for lane in lanes}
-    planner = Planner(SHANGHAI, gives_by(PROFILES), frozenset(routes))
-    planner.load(await ledger.plan_versions(START, end), rows, START)
-    collect = Collect(ledger, clock, SHANGHAI, routes, PROFILES)
-    waker = ClockWaker(clock)
-    poll = Poll(planner, collect, ledger, clock, waker, routes, drain_s=60, watch=run.collected.append)
+    for lane in lanes:
+        mine = [one.meter for one in rows if one.meter.channel == lane.name][: lane.meters - lane.absent]
+        run.wires[lane.name] = _wire(lane, mine, run, clock, dice)
     for after, event in events:
         asyncio.get_running_loop().call_at(after.total_seconds(), event, run.wires)
     listener = _Listener(run)
     logging.getLogger().addHandler(listener)
-    stop = asyncio.Event()
     try:
-        async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(poll.run(stop))
-            await clock.sleep_until(end + timedelta(seconds=1))
-            stop.set()
+        for life in lives:
+            await clock.sleep_until(START + life.since)
+            await _live(
+                lanes, run, clock, end + timedelta(seconds=1) if life.until is None else START + life.until, life
+            )
     finally:
         logging.getLogger().removeHandler(listener)
     return run
+
+
+async def _live(lanes: Sequence[Lane], run: Run, clock: LoopClock, until: datetime, life: Life) -> None:
+    """One process, from its start to its end: the planner's memory is made of the ledger's."""
+    ledger, now = run.ledger, clock.now()
+    routes = {lane.name: _route(lane, run, clock) for lane in lanes}
+    planner = Planner(SHANGHAI, gives_by(PROFILES), frozenset(routes))
+    since = now - LONGEST_WINDOW
+    planner.load(await ledger.plan_versions(since, now + MOMENT), run.registered, now)
+    tried = {missing.slot: missing.attempts for missing in await ledger.closed(since, now)}
+    planner.restore(await ledger.filled(since, now), tried, now)
+    collect = Collect(ledger, clock, SHANGHAI, routes, PROFILES)
+    poll = Poll(planner, collect, ledger, clock, ClockWaker(clock), routes, drain_s=60, watch=run.collected.append)
+    stop = asyncio.Event()
+    try:
+        async with asyncio.TaskGroup() as tasks:
+            polling = tasks.create_task(poll.run(stop))
+            await clock.sleep_until(until)
+            if life.killed:
+                polling.cancel()
+            else:
+                stop.set()
+    finally:
+        for route in routes.values():
+            await route.line.close()
 
 
 def _standing(lane: Lane, n: int) -> Registered:
@@ -218,10 +254,8 @@ def _standing(lane: Lane, n: int) -> Registered:
     return Registered(meter, Point(f"P-{name}"), Installation(name, f"P-{name}", START - timedelta(days=1)))
 
 
-def _route(lane: Lane, run: Run, clock: LoopClock, dice: random.Random) -> Route:
-    mine = [one.meter for one in run.registered if one.meter.channel == lane.name][: lane.meters - lane.absent]
-    wire = _wire(lane, mine, run, clock, dice)
-    run.wires[lane.name] = wire
+def _route(lane: Lane, run: Run, clock: LoopClock) -> Route:
+    wire = run.wires[lane.name]
     line = lane.line(
         lane.around(wire) if lane.around is not None else wire,
         clock,
