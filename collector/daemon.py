@@ -3,6 +3,7 @@
     settings ─► routes (links, lines) ─┐
     ledger ──► planner ────────────────┼─► poll      one worker a line
     broker ──► intake ─────────────────┴─► receive   acknowledged after the commit
+    ledger ──► backfill ► poll                       what meters still know of days gone by
     ledger ──► settle                                verdicts every minute, deliveries at the hour that is configured
     ledger ──► clock_rounds                          what the meters' clocks come to, daily
 
@@ -27,6 +28,7 @@ from collector.acquisition.schedule import ScheduledWaker, Waker
 from collector.acquisition.tasks import Collected
 from collector.clock import Clock, sleep_until_or_set
 from collector.errors import SettingsError
+from collector.jobs.backfill import Backfill
 from collector.jobs.clock_rounds import ClockRounds
 from collector.jobs.collect import Collect, Route
 from collector.jobs.hour import Hour
@@ -78,7 +80,7 @@ class Daemon:
         self._stop = asyncio.Event()
         self._pushed = 0
         self._committed = asyncio.Event()
-        self._started: asyncio.Future[Poll] = asyncio.get_running_loop().create_future()
+        self._started: asyncio.Future[tuple[Poll, Backfill]] = asyncio.get_running_loop().create_future()
         self._asked: tuple[Settings, Mapping[str, Profile]] | None = None
         self._changed = asyncio.Event()
         self._ports = Ports()
@@ -97,11 +99,15 @@ class Daemon:
 
         For whoever drives the clock.
         """
-        poll = await asyncio.shield(self._started)  # who gives up waiting leaves it to the daemon
+        poll, backfill = await asyncio.shield(self._started)  # who gives up waiting leaves it to the daemon
         while self._pushed < pushed:
             self._committed.clear()
             await self._committed.wait()
-        return await poll.quiet()
+        while True:
+            look = await backfill.settled()
+            alarm = await poll.quiet()
+            if backfill.is_settled():
+                return min(alarm, look)
 
     async def run(self) -> None:
         """Collect until `stop`."""
@@ -111,12 +117,15 @@ class Daemon:
         await self._load(routes)
         self._collect = Collect(self._ledger, self._clock, self._settings.zone, routes, self._profiles)
         waker = self._make_waker(self._clock)
+        self._backfill = Backfill(self._planner, self._profiles, self._ledger, self._clock)
         poll = Poll(
             *(self._planner, self._collect, self._ledger, self._clock, waker, routes),
+            sources=(self._backfill.leads,),
             listened=_listened(self._settings),
             drain_s=DRAIN_S,
             watch=self._seen,
         )
+        self._backfill.wake = poll.wake
         self._say_stranded()
         meters, channels = len(self._planner.meters), len(self._settings.channels)
         log.info("collecting %d meters over %d channels", meters, channels)
@@ -124,12 +133,12 @@ class Daemon:
             async with self._ports, asyncio.TaskGroup() as tasks:
                 receiving = Receiving(tasks, self._receiver)
                 receiving.change(self._settings.channels, self._planner.meters)
-                working = [tasks.create_task(poll.run(self._stop))]
+                working = [tasks.create_task(poll.run(self._stop)), tasks.create_task(self._backfill.run(self._stop))]
                 if self._settle is not None:
                     working.append(tasks.create_task(self._settle.run(self._stop)))
                     working.append(tasks.create_task(self._clocks(poll).run(self._stop)))
                 following = tasks.create_task(self._follow(poll, receiving))
-                self._started.set_result(poll)
+                self._started.set_result((poll, self._backfill))
                 await self._stop.wait()
                 following.cancel()
                 await _drained([*working, *receiving.stop()])
@@ -161,6 +170,7 @@ class Daemon:
                 elif await self._ledger.registry_digest() != self._digest:
                     await self._load(poll.routes)
                     receiving.change(self._settings.channels, self._planner.meters)
+                    self._backfill.changed()
                     poll.wake()
                     log.info("the registry was changed: %d meters", len(self._planner.meters))
             except (SettingsError, RegistryRefused) as error:
@@ -203,6 +213,7 @@ class Daemon:
             receiving.stop()
             receiving.change((), ())
         receiving.change(settings.channels, self._planner.meters)
+        self._backfill.changed()
         if self._settle is not None:
             self._settle.change(settings, self._profiles)
         log.info("configuration taken: %d meters over %d channels", len(self._planner.meters), len(settings.channels))
@@ -243,6 +254,7 @@ class Daemon:
         self._hour.visited(
             collected.task.registered.meter.meter, values=len(collected.batch.readings) + len(collected.batch.done)
         )
+        self._backfill.seen(collected)
         self._watch(collected)
 
     def _received(self, batch: Batch, _: Receipt) -> None:

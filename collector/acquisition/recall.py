@@ -23,8 +23,8 @@ from protocols.telegram import Item
 from storage.days import from_local
 from storage.records import Basis, Slot
 
-RECORDS_AT_ONCE = 6
-"""Of a curve: as many records of energies as one answer of DL/T 645 holds."""
+RECORDS_AT_ONCE = 5
+"""Of a curve: as many records of voltages or energies as one answer of DL/T 645 holds; what is larger comes in two frames."""
 DAY, MONTH = timedelta(days=1), timedelta(days=30)
 REFUSED = "refused"
 """The meter answered, and said that it has no such thing."""

@@ -45,8 +45,6 @@ QUANTITIES: dict[int, tuple[int, ...]] = {
 _UNITS = {1: ("V",) * 3 + ("A",) * 3 + ("Hz",), 2: ("kW",) * 4 + ("kvar",) * 4, 3: ("1",) * 4}
 _UNITS |= {4: ("kWh",) * 2 + ("kvarh",) * 2, 5: ("kvarh",) * 4, 6: ("kW", "kvar")}
 _ENERGIES = (4, 5)
-MOST_IN_A_FRAME = 6
-"""Records of one class that an answer of 200 bytes holds whole (energies: 32 bytes each)."""
 _BEGIN, _SEPARATOR, _END = b"\xa0\xa0", 0xAA, 0xE5
 _STAMP, _HEAD = "YYMMDDhhmm", 8
 _SIZES = {number: sum(parse(picture).length for picture in pictures) for number, pictures in CLASSES.items()}

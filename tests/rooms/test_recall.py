@@ -146,14 +146,14 @@ def test_a_meter_without_freezes_refuses_and_that_is_the_reason() -> None:
     assert recalled(Memory(), freeze(1)) == {freeze(1): None}
 
 
-def test_a_curve_is_asked_in_rows_of_six_records() -> None:
+def test_a_curve_is_asked_in_rows_of_five_records() -> None:
     memory = Memory(curve=CURVE)
     lost = recalled(memory, *(point(n, quantity) for n in (*range(-20, -10), 5) for quantity in (IMPORT, EXPORT)))
     assert set(lost.values()) == {None}
     (asked,) = memory.asked
     assert [(want.count, want.quantity) for want in asked] == [
-        *((6, IMPORT), (6, EXPORT)),
-        *((4, IMPORT), (4, EXPORT)),
+        *((5, IMPORT), (5, EXPORT)),
+        *((5, IMPORT), (5, EXPORT)),
         *((1, IMPORT), (1, EXPORT)),
     ]
     assert asked[0].since == local(MIDNIGHT - 20 * QUARTER)
