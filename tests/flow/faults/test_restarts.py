@@ -58,11 +58,24 @@ class Installation:
         """Take in what it was given receipts for; how it ended."""
         out, err = process.communicate(timeout=30)
         for line in out.splitlines():
-            words = line.split()
-            if len(words) == 4 and words[0] == "receipt":  # the last line may be cut
-                self.receipts.add((words[1], words[2], words[3]))
+            self._take(line)
         assert "Traceback" not in err, err
         return process.returncode
+
+    def receipted(self, process: subprocess.Popen[str]) -> None:
+        """Return once it was given a receipt: it has started, and it collects."""
+        assert process.stdout
+        for line in process.stdout:
+            if self._take(line):
+                return
+        raise AssertionError(f"it ended with {process.wait(10)} before it had collected anything")
+
+    def _take(self, line: str) -> bool:
+        words = line.split()
+        if len(words) != 4 or words[0] != "receipt":  # the last line may be cut
+            return False
+        self.receipts.add((words[1], words[2], words[3]))
+        return True
 
 
 def go(process: subprocess.Popen[str]) -> None:
@@ -76,6 +89,15 @@ async def live(place: Installation, process: subprocess.Popen[str], seconds: flo
     go(process)
     await asyncio.sleep(seconds)  # the moment is what is being tried
     process.send_signal(number)
+    return await asyncio.to_thread(place.ended, process)
+
+
+async def live_well(place: Installation, process: subprocess.Popen[str]) -> int:
+    """Let it collect something, and end it."""
+    go(process)
+    async with asyncio.timeout(30):
+        await asyncio.to_thread(place.receipted, process)
+    process.send_signal(signal.SIGTERM)
     return await asyncio.to_thread(place.ended, process)
 
 
@@ -121,7 +143,7 @@ async def test_killed_between_two_steps(place: Installation, tell: Tell) -> None
     for process in [place.prepare(step, n) for step, n in steps]:
         go(process)
         assert await asyncio.to_thread(place.ended, process) == DIED
-    assert await live(place, place.prepare(), 2.5, signal.SIGTERM) == 0
+    assert await live_well(place, place.prepare()) == 0
     assert place.receipts
     tell("F02", f"{len(steps)} deaths at a step: {await judged(place)}")
 
@@ -135,14 +157,20 @@ async def test_killed_at_any_moment_and_again_while_it_starts(place: Installatio
         seconds = dice.uniform(0.0, 0.3) if n % 2 else dice.uniform(0.5, 2.0)
         assert await live(place, process, seconds, signal.SIGKILL) == -signal.SIGKILL
         process = following
-    assert await live(place, process, 2.5, signal.SIGTERM) == 0
+    assert await live_well(place, process) == 0
     assert place.receipts
     tell("F01", f"{kills} kills: {await judged(place)}")
 
 
 async def test_a_receipt_before_the_commit_loses_readings(place: Installation) -> None:
     """Without the order "commit, then receipt" the same test fails."""
-    await live(place, place.prepare("forgetful"), 4.5, signal.SIGKILL)
+    process = place.prepare("forgetful")
+    go(process)
+    async with asyncio.timeout(30):
+        await asyncio.to_thread(place.receipted, process)
+    await asyncio.sleep(1.5)  # it owes four batches by then
+    process.send_signal(signal.SIGKILL)
+    await asyncio.to_thread(place.ended, process)
     with pytest.raises(AssertionError, match="I1: "):
         await judged(place)
 
@@ -151,7 +179,8 @@ async def test_stopped_and_continued(place: Installation, tell: Tell) -> None:
     """F05 with real signals: SIGSTOP in the middle of polling, SIGCONT three seconds later, twice."""
     process = place.prepare()
     go(process)
-    await asyncio.sleep(1.5)
+    async with asyncio.timeout(30):
+        await asyncio.to_thread(place.receipted, process)
     for _ in range(2):
         process.send_signal(signal.SIGSTOP)
         await asyncio.sleep(3)
