@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from functools import cache
+from functools import cache, lru_cache
 
 from protocols import obis
 from protocols.errors import ObisError
@@ -102,6 +102,15 @@ def describe(code: Obis) -> Quantity:
             raise ObisError(f"{code}: settlement copies are *01 to *{SETTLEMENT_COPIES}")
         english, chinese = f"{english}, settlement copy {code.f}", f"{chinese}(上{code.f}结算日)"
     return Quantity(code, unit, kind, english, chinese)
+
+
+@lru_cache(maxsize=4096)
+def described(text: str) -> Quantity:
+    """The entry of a code as it is written; asked for every value that comes, so those of late are remembered.
+
+    :raises ObisError: as `Obis.parse` and `describe`.
+    """
+    return describe(Obis.parse(text))
 
 
 def _electricity(code: Obis) -> tuple[str, Kind, str, str] | None:

@@ -15,13 +15,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any, NoReturn, get_args
 
-from protocols.catalogue import describe
+from protocols.catalogue import described
 from protocols.errors import BadPayload, ObisError, ProfileError
 from protocols.json_path import MISSING, follow, join
-from protocols.obis import Obis
 from protocols.profile import Basis, Json, Profile
 from protocols.telegram import Item
 
@@ -243,16 +242,10 @@ def _name(path: str | None, message: dict[str, Any], payload: bytes) -> str | No
 
 def _listed(profile: Profile, message: dict[str, Any], payload: bytes) -> Iterator[Item]:
     """The registers that the profile lists by path, those below `values` left out: they come by their own names."""
-    below = _table(profile).values
-    seen: set[tuple[str, str]] = set()
-    for register in profile.registers:
-        key = (register.id, register.quantity)
-        if key in seen or (below is not None and register.id == join(below, register.quantity)):
-            continue
-        seen.add(key)
-        said = follow(message, register.id)
+    for path, quantity in profile.by_path:
+        said = follow(message, path)
         if said is not MISSING:
-            yield _item(register.id, register.quantity, said, payload)
+            yield _item(path, quantity, said, payload)
 
 
 def _named(how: Json, message: dict[str, Any], payload: bytes) -> Iterator[Item]:
@@ -263,17 +256,23 @@ def _named(how: Json, message: dict[str, Any], payload: bytes) -> Iterator[Item]
         raise BadPayload(f"{how.values}: {_shown(said)} is no object of OBIS codes", data=payload)
     for key, value in said.items():
         try:
-            quantity = str(describe(Obis.parse(key)).code)
+            quantity = _quantity(key)
         except ObisError:
             raise BadPayload(f"{how.values}: {_shown(key)} is no quantity of the catalogue", data=payload) from None
         yield _item(join(how.values, quantity), quantity, value, payload)
+
+
+@lru_cache(maxsize=4096)
+def _quantity(key: str) -> str:
+    """As the catalogue writes it."""
+    return str(described(key).code)
 
 
 def _item(path: str, quantity: str, said: object, payload: bytes) -> Item:
     if said is None:
         return Item(path, b"null", quantity=quantity, reason="invalid_value")
     value = _decimal(said, path, payload)
-    return Item(path, str(said).encode(), value, describe(Obis.parse(quantity)).unit, quantity)
+    return Item(path, str(said).encode(), value, described(quantity).unit, quantity)
 
 
 def _decimal(said: object, path: str, payload: bytes) -> Decimal:

@@ -14,15 +14,16 @@ canonical unit, the resolution that the meter has, and whether it may be billed.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from decimal import Decimal
+from functools import cached_property
 from importlib import resources
 from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
-from protocols.catalogue import Kind, describe
+from protocols.catalogue import Kind, describe, described
 from protocols.errors import ObisError, ProfileError, TomlProblem
 from protocols.json_path import join, parse_path
 from protocols.obis import Obis
@@ -96,12 +97,12 @@ class Register(_Strict):
     @property
     def unit(self) -> str:
         """The canonical unit."""
-        return describe(Obis.parse(self.quantity)).unit
+        return described(self.quantity).unit
 
     @property
     def kind(self) -> Kind:
         """As the catalogue says."""
-        return describe(Obis.parse(self.quantity)).kind
+        return described(self.quantity).kind
 
 
 class Modbus(_Strict):
@@ -197,6 +198,18 @@ class Profile(_Strict):
     def registers(self) -> tuple[Register, ...]:
         """All values, in the file's order."""
         return self.register_
+
+    @cached_property
+    def by_path(self) -> tuple[tuple[str, str], ...]:
+        """Id and quantity of what a JSON message may hold under a path of its own, not below `values` by its name."""
+        below = None if self.json_ is None else self.json_.values
+        places = dict.fromkeys((one.id, one.quantity) for one in self.registers)
+        return tuple(one for one in places if below is None or one[0] != join(below, one[1]))
+
+    @cached_property
+    def by_place(self) -> Mapping[tuple[str, str, str], Register]:
+        """The registers by (id, quantity, basis), for who has all three."""
+        return {(one.id, one.quantity, one.basis): one for one in self.registers}
 
     def find(self, quantity: str, basis: str) -> Register | None:
         """The register that holds a quantity on a basis."""

@@ -62,11 +62,10 @@ def translate(
     """Readings of one meter's answer. `received_at` is the instant the answer arrived, `zone` that of the meter's clock."""
     readings: list[Reading] = []
     rejects: list[Rejected] = []
-    helpers = frozenset(_helpers(profile))
     for item in items:
         register = _register(profile, item)
         if register is None:
-            if item.id not in helpers:
+            if item.id not in _helpers(profile):
                 rejects.append(Rejected(item.id, item.quantity, item.reason or "unknown"))
             continue
         made = _reading(item, register, meter=meter, zone=zone, source=source, received_at=received_at)
@@ -85,6 +84,10 @@ def _helpers(profile: Profile) -> Iterator[str]:
 
 def _register(profile: Profile, item: Item) -> Register | None:
     """The one register that claims the item by its id, and by quantity and basis where the item says them."""
+    if item.quantity is not None and item.basis is not None:
+        whole = profile.by_place.get((item.id, item.quantity, item.basis))
+        if whole is not None:
+            return whole
     claims = [
         register
         for register in profile.registers
