@@ -20,8 +20,11 @@ PUBACK_S = 5.0
 class Concentrator:
     """One of them. `run` until cancelled; what is not acknowledged then is in its store."""
 
-    def __init__(self, store: Store, *, host: str, port: int, prefix: str = "meters") -> None:
+    def __init__(
+        self, store: Store, *, host: str, port: int, prefix: str = "meters", login: tuple[str, str] | None = None
+    ) -> None:
         self.store = store
+        self._login: tuple[str, str] | tuple[None, None] = login or (None, None)
         self._host, self._port = host, port
         self._ack = f"{prefix}/{store.name}/ack"
         self._resend = f"{prefix}/{store.name}/resend"
@@ -57,6 +60,8 @@ class Concentrator:
                     self._host,
                     self._port,
                     identifier=self.store.name,
+                    username=self._login[0],
+                    password=self._login[1],
                     protocol=ProtocolVersion.V5,
                     timeout=PUBACK_S,
                     keepalive=15,

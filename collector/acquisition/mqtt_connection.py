@@ -49,6 +49,7 @@ LARGEST_PACKET = 1024 * 1024
 """Sixteen times the largest payload that is read. The broker does not send what is larger; MQTT 3.1.1 cannot say so."""
 CREDENTIALS_REFUSED = (134, 135)
 """MQTT 5 §3.2.2.2: bad user name or password, not authorized; paho gives 3.1.1's codes 4 and 5 as these."""
+SESSION_TAKEN_OVER = 142
 RETAINED_WITH_NEW_SUBSCRIPTIONS = 1
 """MQTT 5 §3.8.3.1: retained messages come when the subscription is new, not each time it is renewed."""
 
@@ -239,6 +240,13 @@ class Connection:
         if self._intake.paused:
             return "hung up while the ledger takes nothing; the broker keeps the messages"
         return "; ".join(f"connection lost: {_shown(error)}" for error in errors if error) or "disconnected"
+
+    @property
+    def taken_over(self) -> bool:
+        """The broker said that another client has our session now (MQTT 5 §3.14.2.1; Mosquitto 2.0.11 does not say so)."""
+        disconnected = self._client._disconnected  # noqa: SLF001 - see the head of the file
+        error = disconnected.exception() if disconnected.done() and not disconnected.cancelled() else None
+        return isinstance(error, aiomqtt.MqttCodeError) and getattr(error.rc, "value", error.rc) == SESSION_TAKEN_OVER
 
     async def close(self) -> None:
         """Send what is acknowledged and DISCONNECT, then let go of the socket, whatever happens."""

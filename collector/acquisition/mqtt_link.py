@@ -10,14 +10,12 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from collector.acquisition.backoff import Backoff
 from collector.acquisition.intake import Intake, Ticket
 from collector.acquisition.mqtt_connection import Broker, Connection
+from collector.acquisition.takeovers import STEADY_S, Takeovers
 from collector.clock import Clock
 from collector.errors import LinkError
 from storage.records import Owner
 
 log = logging.getLogger(__name__)
-
-STEADY_S = 30.0
-"""A connection that lasted so long was a good one: the next failure is the first."""
 
 
 class MqttLink:
@@ -30,6 +28,7 @@ class MqttLink:
         clock: Clock,
         *,
         backoff: Backoff | None = None,
+        takeovers: Takeovers | None = None,
         manual_ack: bool = True,
     ) -> None:
         self.name = broker.name
@@ -37,6 +36,7 @@ class MqttLink:
         self._intake = intake
         self._clock = clock
         self._backoff = backoff or Backoff()
+        self._takeovers = takeovers or Takeovers()
         self._manual_ack = manual_ack
         self._connection: Connection | None = None
         self._connections = 0
@@ -77,27 +77,41 @@ class MqttLink:
                 self._intake.lost()
 
     async def run(self) -> None:
-        """Keep subscribed until cancelled. Says once that the broker is down, and once that it is back."""
+        """Keep subscribed until cancelled. Says once that the broker is down, and once that it is back; that it refuses us, or
+        that somebody takes our session, is an error.
+        """
         loop = asyncio.get_running_loop()
-        backoff, said_down, short_lived = self._backoff, False, 0
+        said_down = said_refused = False
         while True:
             since = loop.time()
             try:
                 async with self.session() as connection:
                     how = "subscribed again" if said_down else "subscribed"
                     log.info("%s: %s to %s", self.name, how, ", ".join(self._broker.topics))
-                    said_down = False
+                    if self.forgotten and not connection.session_present and self._connections > 1:
+                        log.warning("%s: the broker had forgotten us, and with us what it kept for us", self.name)
+                    said_down = said_refused = False
                     reason = f"{self.name}: {await connection.ended()}"
-                short_lived = short_lived + 1 if loop.time() - since < STEADY_S else 0
-                if short_lived > 1:  # Mosquitto 2.0.11 does not say so itself
-                    reason += f"; does another client call itself {self._broker.client_id!r}?"
-                elif not short_lived:
-                    backoff.reset()
+                self._takeovers.ended(lasted_s=loop.time() - since, told=connection.taken_over)
+                if loop.time() - since >= STEADY_S:
+                    self._backoff.reset()
             except LinkError as error:
+                self._takeovers.unreachable()
                 reason = error.detail
-            delay_s = backoff.next_s()
+                if error.reason == "refused" and not said_refused:
+                    said_refused = True
+                    log.error("%s; nothing is received until that is put right", reason)
+            delay_s = self._backoff.next_s()
             log.log(logging.DEBUG if said_down else logging.WARNING, "%s; trying again", reason)
             said_down = True
+            if self._takeovers.suspected:
+                delay_s = max(delay_s, self._takeovers.pause_s())
+                if self._takeovers.news:
+                    log.error(
+                        "%s: another client calls itself %r and takes our session; what it acknowledges we never see",
+                        self.name,
+                        self._broker.client_id,
+                    )
             await asyncio.sleep(delay_s)
 
     def when_subscribed(self, tell: Callable[[], None]) -> None:

@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 
 from collector.acquisition import plan
 from collector.acquisition.answers import Answers
+from collector.acquisition.canary import Canary
 from collector.acquisition.intake import Intake
 from collector.acquisition.mqtt_connection import Broker
 from collector.acquisition.mqtt_link import MqttLink
@@ -75,7 +76,8 @@ def receivers_for(
             link = MqttLink(broker_of(channel), intake, clock)
             inbox = Inbox(channel.name, profiles, rows, zone=zone, slots_for=slots_for, cutoff_of=cutoff_of)
             answers = _answers(channel, link, ledger, clock) if answer else None
-            receivers[channel.name] = Receive(link, intake, inbox, ledger, answers=answers, told=told)
+            canary = None if channel.canary is None else Canary(link, channel.canary)
+            receivers[channel.name] = Receive(link, intake, inbox, ledger, answers=answers, canary=canary, told=told)
     return receivers
 
 

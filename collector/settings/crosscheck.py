@@ -103,7 +103,7 @@ def brokers_have_topics(data: Data) -> Iterator[Finding]:
             yield Finding(
                 (*place, "topics"), 'is missing; a channel on mqtt:// is written with topics = ["meters/+/reading"]'
             )
-        for key in ("topics", "ack", "resend", "username", "password_file"):
+        for key in ("topics", "ack", "resend", "canary", "username", "password_file"):
             takes = ("mqtt", "mqtt-tunnel") if key in ("username", "password_file") else ("mqtt",)
             if key in channel and link.scheme not in takes:
                 yield Finding((*place, key), f"has no meaning on {link.scheme}://; it belongs to mqtt://")
@@ -113,6 +113,9 @@ def brokers_have_topics(data: Data) -> Iterator[Finding]:
                 yield Finding(
                     (*place, key), f'is heard by our own topic "{heard}"; concentrators need one of their own'
                 )
+        if isinstance(channel.get("canary"), str) and link.scheme == "mqtt" and _hears(channel, "canary") is None:
+            says = "is heard by none of our own topics; it must be, as it is to come back to us"
+            yield Finding((*place, "canary"), says)
         if "password_file" in channel and "username" not in channel:
             yield Finding((*place, "password_file"), "a password needs a username beside it")
 

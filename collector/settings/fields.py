@@ -171,6 +171,13 @@ def _sender_topic(value: object) -> str:
     return topic
 
 
+def _plain_topic(value: object) -> str:
+    topic = text(value, "meters/chaobiao/reading")
+    if not topic or set(topic) & set("+#{}\0") or len(topic.encode()) > 1_000:
+        raise ValueError(f'{show(topic)} is no topic that one can publish to, as in "meters/chaobiao/reading"')
+    return topic
+
+
 Name = Annotated[str, BeforeValidator(_name)]
 Zone = Annotated[str, BeforeValidator(_zone)]
 FilePath = Annotated[Path, BeforeValidator(_path)]
@@ -181,4 +188,5 @@ Offset = Annotated[timedelta, BeforeValidator(_offset)]
 Link = Annotated[LinkUrl, BeforeValidator(_link)]
 Bytes = Annotated[bytes, BeforeValidator(byte_text)]
 Topic = Annotated[str, BeforeValidator(_topic)]
+PlainTopic = Annotated[str, BeforeValidator(_plain_topic)]
 SenderTopic = Annotated[str, BeforeValidator(_sender_topic)]

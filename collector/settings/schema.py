@@ -22,6 +22,7 @@ from collector.settings.fields import (
     Name,
     Offset,
     Percent,
+    PlainTopic,
     SenderTopic,
     Topic,
     ToRead,
@@ -76,6 +77,8 @@ class Channel(_Table):
     """Where concentrators hear up to which of their messages we have them; None: they are not told."""
     resend: SenderTopic | None = Field(None, examples=['"meters/{sender}/resend"'])
     """Where they are asked for those that are missing."""
+    canary: PlainTopic | None = Field(None, examples=['"meters/chaobiao/reading"'])
+    """Where we publish to ourselves now and then; None: a right to read that is taken away goes unnoticed."""
     username: str | None = Field(None, min_length=1, examples=['"collector"'])
     password_file: FilePath | None = Field(None, examples=['"broker.password"'])
     identity: Bytes | None = Field(None, examples=['"4712"'])

@@ -15,6 +15,7 @@ import pytest
 from collector.acquisition.backoff import Backoff
 from collector.acquisition.intake import Intake
 from collector.acquisition.mqtt_link import MqttLink
+from collector.acquisition.takeovers import Takeovers
 from collector.clock import SystemClock
 from tests.links.broker import SOUND, TALKATIVE, UNBOUNDED, Mosquitto, needs_mosquitto
 from tests.links.subscribing import Version, at, both_versions, quick, running, take_all
@@ -146,16 +147,18 @@ async def test_ticket_of_an_earlier_connection_is_passed_over(broker: Mosquitto)
 
 
 async def test_two_with_one_client_id(broker: Mosquitto, caplog: pytest.LogCaptureFixture) -> None:
-    """They take the session from each other, ever more slowly, and the log asks the right question."""
-    async with running(MqttLink(at(broker), Intake(), SystemClock(), backoff=quick())):
+    """They take the session from each other, ever more slowly, and the log says what it is."""
+    takeovers = Takeovers(pause_s=0.1)
+    async with running(MqttLink(at(broker), Intake(), SystemClock(), backoff=quick(), takeovers=takeovers)):
         await broker.logs("Sending SUBACK to chaobiao-t")
         for times in (2, 4):
             async with MqttLink(at(broker), Intake(), SystemClock()).session():
                 await broker.logs("Sending SUBACK to chaobiao-t", times)
             await broker.logs("Sending SUBACK to chaobiao-t", times + 1)
-    warnings = [record.message for record in caplog.records if record.levelno == logging.WARNING]
-    assert "connection lost: closed by the broker; trying again" in warnings[0]
-    assert "does another client call itself 'chaobiao-t'?" in warnings[1]
+    spoken = [(record.levelname, record.message) for record in caplog.records if record.levelno > logging.INFO]
+    assert [level for level, _ in spoken] == ["WARNING", "WARNING", "ERROR"]
+    assert "connection lost: closed by the broker; trying again" in spoken[0][1]
+    assert "another client calls itself 'chaobiao-t' and takes our session" in spoken[2][1]
 
 
 async def test_hangs_up_in_good_order(broker: Mosquitto) -> None:

@@ -15,11 +15,13 @@ from aiomqtt import Client, ProtocolVersion
 
 from collector.acquisition.answers import Answers
 from collector.acquisition.backoff import Backoff
+from collector.acquisition.canary import Canary
 from collector.acquisition.intake import Intake
 from collector.acquisition.mqtt_connection import Broker
 from collector.acquisition.mqtt_link import MqttLink
 from collector.acquisition.plan import gives_by
 from collector.acquisition.resend import Gaps
+from collector.acquisition.takeovers import Takeovers
 from collector.clock import DrivenClock
 from collector.jobs.receive import Inbox, Receive
 from collector.jobs.receivers import owed_slots
@@ -69,6 +71,7 @@ class Mailbox:
 
     ledger: Ledger
     inbox: Inbox
+    link: MqttLink = field(init=False)
     committed: list[tuple[Batch, Receipt]] = field(default_factory=list)
     _news: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -88,6 +91,10 @@ class Mailbox:
             self._news.clear()
             await self._news.wait()
 
+    async def subscribed(self) -> None:
+        """There is a connection."""
+        await self.link.subscribed.wait()
+
     async def stored(self) -> list[Judged]:
         """All that is there."""
         return [one async for one in self.ledger.readings()]
@@ -104,6 +111,9 @@ async def mailbox(
     version: Literal["5", "3.1.1"] = "5",
     gaps: Gaps | None = None,
     profiles: Mapping[str, Profile] = PROFILES,
+    canary: tuple[str, Mapping[str, float]] | None = None,
+    takeovers: Takeovers | None = None,
+    login: tuple[str, str] | tuple[None, None] = (None, None),
 ) -> AsyncIterator[Mailbox]:
     """Subscribed; ended in good order with the block. With MQTT 5 the window is ours, with 3.1.1 the broker's.
 
@@ -117,13 +127,16 @@ async def mailbox(
     owed = owed_slots(lambda: versions, SHANGHAI, gives_by(PROFILES))
     box = Mailbox(ledger, Inbox(CHANNEL, profiles, rows, zone=SHANGHAI, slots_for=owed))
     intake, stop = intake or Intake(), asyncio.Event()
-    where = Broker(broker.host, broker.port, "chaobiao-faults", ("meters/+/reading",), version=version)
-    link = MqttLink(where, intake, clock, backoff=Backoff(first_s=0.05, ceiling_s=0.2))
+    topics = ("meters/+/reading",)
+    where = Broker(broker.host, broker.port, "chaobiao-faults", topics, login[0], login[1], version=version)
+    link = MqttLink(where, intake, clock, backoff=Backoff(first_s=0.05, ceiling_s=0.2), takeovers=takeovers)
+    box.link = link
+    bird = None if canary is None else Canary(link, canary[0], **canary[1])
     answers = None
     if gaps is not None:
-        topics = {"ack": "meters/{sender}/ack", "resend": "meters/{sender}/resend"}
-        answers = Answers(link, CHANNEL, ledger.senders, clock, gaps=gaps, backoff=Backoff(first_s=0.05), **topics)
-    receive = Receive(link, intake, box.inbox, ledger, answers=answers, told=box.told)
+        told = {"ack": "meters/{sender}/ack", "resend": "meters/{sender}/resend"}
+        answers = Answers(link, CHANNEL, ledger.senders, clock, gaps=gaps, backoff=Backoff(first_s=0.05), **told)
+    receive = Receive(link, intake, box.inbox, ledger, answers=answers, canary=bird, told=box.told)
     receiving = asyncio.create_task(receive.run(stop))
     try:
         await asyncio.wait_for(link.subscribed.wait(), 10)

@@ -51,9 +51,11 @@ async def standing_broker(folder: Path, *lines: str) -> AsyncIterator[Mosquitto]
 
 
 @asynccontextmanager
-async def at_work(broker: Mosquitto, forgets: Forgets, *, patience_s: float = 1.0) -> AsyncIterator[Concentrator]:
+async def at_work(
+    broker: Mosquitto, forgets: Forgets, *, patience_s: float = 1.0, login: tuple[str, str] | None = None
+) -> AsyncIterator[Concentrator]:
     store = Store("dcu-1", "boot-1", forgets=forgets, patience_s=patience_s)
-    one = Concentrator(store, host=broker.host, port=broker.port)
+    one = Concentrator(store, host=broker.host, port=broker.port, login=login)
     task = asyncio.create_task(one.run())
     try:
         yield one
