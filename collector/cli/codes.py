@@ -60,7 +60,13 @@ REASONS = (
     mark("wrong_transaction"),
     mark("wrong_unit"),
 )
-RULES = (mark("conflict"), mark("out_of_range"), mark("register_decreased"))
+RULES = (
+    mark("conflict"),
+    mark("out_of_range"),
+    mark("register_decreased"),
+    mark("clock"),
+    mark("clock_changed"),
+)
 OWNERS = (
     mark("ours"),
     mark("uplink"),

@@ -41,6 +41,7 @@ from storage.ledger.port import Ledger
 from storage.records import Attempt, Batch
 from storage.registry import Registered
 
+_TICK = timedelta(microseconds=1)
 CLOSE = timedelta(seconds=5)
 """A clock that was set stands right within this, and the uncertainty of reading it back."""
 PASSWORD_RESTS, MIDNIGHT, NO_CLOCK = "password_rests", "near_midnight", "not_in_profile"
@@ -100,7 +101,8 @@ class ClockSetter:
             writes = keeper.set_to(one.meter.address, stamp, key, date=shown.date() != stamp.date())
         except RequestError as error:
             return Setting(meter, "bad_request", str(error), before.check)
-        change = ClockChange(meter, self._clock.now(), ClockHow.SET, route.channel, who, why, before=before.check.drift)
+        at = max([self._clock.now(), *(last.at + _TICK for last in recent)])  # a clock that is driven may stand still
+        change = ClockChange(meter, at, ClockHow.SET, route.channel, who, why, before=before.check.drift)
         await self._ledger.begin_clock_changes([change])
         outcome, detail = await self._write(one, route, keeper, key, writes, latency)
         after = await self.read(one, route, keeper, Occasion.AFTER)

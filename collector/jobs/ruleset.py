@@ -16,7 +16,10 @@ def ruleset_for(settings: Settings, profiles: Mapping[str, Profile]) -> Ruleset:
     """Thresholds from `[rules]`; what is not set there is the rules' own."""
     rules = settings.rules
     parameters = Parameters(
-        margin=_above_one(rules.margin), over_voltage=_above_one(rules.over_voltage), slack=rules.slack
+        margin=_above_one(rules.margin),
+        over_voltage=_above_one(rules.over_voltage),
+        slack=rules.slack,
+        clock=settings.clock.limit,
     )
     return Ruleset(parameters=parameters, profiles=profiles)
 

@@ -14,6 +14,7 @@ from datetime import datetime
 from functools import cached_property
 
 from collector.vee.bounds import capacity, quantity_of, rating_of
+from collector.vee.clocks import ClockRecord
 from collector.vee.rules import RULES, Case, Good, Parameters, Rule
 from protocols.profile import Profile
 from storage.records import Finding, Quality, Revision, Series
@@ -37,12 +38,19 @@ class Ruleset:
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
 
 
-def judge(series: Series, ruleset: Ruleset, *, made_at: datetime) -> tuple[Revision, ...]:
-    """A verdict for each value that waits for one: verified if no rule spoke, else suspect with what the rules said."""
-    return tuple(_verdicts(series, ruleset, made_at))
+UNREAD = ClockRecord()
+"""A clock that nobody has read: nothing is held against its stamps."""
 
 
-def _verdicts(series: Series, ruleset: Ruleset, made_at: datetime) -> Iterator[Revision]:
+def judge(series: Series, ruleset: Ruleset, *, made_at: datetime, clock: ClockRecord = UNREAD) -> tuple[Revision, ...]:
+    """A verdict for each value that waits for one: verified if no rule spoke, else suspect with what the rules said.
+
+    `clock`: what is known of the meter's own.
+    """
+    return tuple(_verdicts(series, ruleset, made_at, clock))
+
+
+def _verdicts(series: Series, ruleset: Ruleset, made_at: datetime, clock: ClockRecord) -> Iterator[Revision]:
     registered = series.registered
     quantity = quantity_of(series.quantity)
     rating = rating_of(registered, ruleset.profiles.get(registered.meter.profile))
@@ -60,6 +68,9 @@ def _verdicts(series: Series, ruleset: Ruleset, made_at: datetime) -> Iterator[R
             resolution=seen.resolution,
             conflicted=series.conflicted[place],
             last=last,
+            basis=series.basis,
+            drift=clock.drift(seen.time),
+            shift=clock.shift(series.times[place - 1], seen.time) if place else None,
         )
         found = tuple(
             Finding(rule.__name__, registered.meter.meter, series.quantity, series.basis, seen.time, evidence)

@@ -19,7 +19,9 @@ from datetime import datetime, timedelta
 from fractions import Fraction
 
 from collector.vee.bounds import Limit, Rating, instant_limit, may_be_negative, span
+from collector.vee.clocks import Shift
 from protocols.catalogue import Kind, Quantity
+from storage.records import Basis
 from storage.values import MILLION, to_text
 
 _HOUR = timedelta(hours=1)
@@ -31,8 +33,8 @@ class Parameters:
 
     `margin`: a meter of class 1 may be 1 % wrong, and still right. `slack`: an answer is stamped when it arrives, the register
     was read a little earlier; ten seconds cover the slowest answer that is waited for. `over_voltage`: see `bounds`.
-    `frequency`: Hz, 10 % around the reference frequencies 50 and 60 of IEC 62052-11. `edition`: raised by hand when a
-    rule's code changes what it says.
+    `clock`: how far a meter's clock may be off and still date a value. `frequency`: Hz, 10 % around the reference
+    frequencies 50 and 60 of IEC 62052-11. `edition`: raised by hand when a rule's code changes what it says.
     """
 
     edition: int = 1
@@ -41,6 +43,7 @@ class Parameters:
     over_voltage: Fraction = Fraction(115, 100)
     frequency: tuple[int, int] = (45, 66)
     rollover_from: Fraction = Fraction(9, 10)
+    clock: timedelta = timedelta(minutes=2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +70,11 @@ class Case:
     resolution: int
     conflicted: bool
     last: Good | None
+    basis: Basis = Basis.INSTANT
+    drift: timedelta | None = None
+    """How far the meter's clock was off at this stamp; None: nobody knows."""
+    shift: Shift | None = None
+    """The meter's clock was changed since the value before."""
 
 
 Evidence = Mapping[str, str]
@@ -112,7 +120,35 @@ def register_decreased(case: Case) -> Evidence | None:
     return _evidence(case) | {"fell_by": to_text(last.value - case.value, case.resolution)}
 
 
-RULES: tuple[Rule, ...] = (conflict, out_of_range, register_decreased)
+def clock(case: Case) -> Evidence | None:
+    """The meter dated this value by a clock that was off by more than the limit: the value may be right, its day is not.
+
+    Values that we dated (running registers, at the instant their answer came) do not depend on it.
+    """
+    own_stamp = case.basis is not Basis.INSTANT or case.quantity.kind is Kind.DEMAND
+    if not own_stamp or case.drift is None or abs(case.drift) <= case.parameters.clock:
+        return None
+    return _evidence(case) | {"drift_s": _seconds(case.drift), "limit_s": _seconds(case.parameters.clock)}
+
+
+def clock_changed(case: Case) -> Evidence | None:
+    """The clock was set between this curve point and the one before: the interval that ends here was shorter or longer than
+    its stamps say. The value itself may be right.
+    """
+    shift = case.shift
+    if case.basis is not Basis.CURVE or shift is None or abs(shift.by) <= case.parameters.slack:
+        return None
+    interval = "short" if shift.by > timedelta() else "long"
+    return _evidence(case) | {"interval": interval, "shift_s": _seconds(shift.by)}
+
+
+RULES: tuple[Rule, ...] = (conflict, out_of_range, register_decreased, clock, clock_changed)
+
+
+def _seconds(span_: timedelta) -> str:
+    """To the tenth, cut off."""
+    sign, tenths = "-" if span_ < timedelta() else "", abs(span_) // timedelta(milliseconds=100)
+    return f"{sign}{tenths // 10}.{tenths % 10}"
 
 
 def _below_zero(case: Case) -> Evidence | None:

@@ -23,6 +23,8 @@ from storage.registry import Installation, Meter, Point, Registered
 ZONE = ZoneInfo("Asia/Shanghai")
 MORNING = datetime(2026, 3, 14, 10, 22, 30, tzinfo=ZONE)
 MOUNTED = datetime(2026, 1, 1, tzinfo=ZONE)
+LONG_AGO = datetime(2024, 1, 1, tzinfo=UTC)
+"""Of the installations: what a clock dates that has lost a year still belongs to one."""
 CHANNEL = "village-1"
 TIMING = Timing(timeout_s=0.2, retries=1, worst_reply_s=0.2, gap_s=0.01)
 
@@ -84,7 +86,7 @@ class Street:
             Registered(
                 Meter(name, "dlt645_2007_1p", CHANNEL, one.address),
                 Point(f"P-{name}"),
-                Installation(name, f"P-{name}", MOUNTED.astimezone(UTC)),
+                Installation(name, f"P-{name}", LONG_AGO),
             )
             for name, one in self.devices.items()
         )

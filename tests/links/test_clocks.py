@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from contextlib import aclosing
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from collector.acquisition.clocks import ClockPolicy, Verdict, stand
 from collector.acquisition.tasks import Task
 from collector.acquisition.urgency import Urgency
+from collector.jobs.clock_rounds import ClockRounds
 from collector.jobs.clocks import ClockSetter, standings
 from collector.jobs.collect import Collect
+from collector.jobs.validate import validate
+from collector.settings.schema import Settings
+from collector.vee.judge import Ruleset
 from protocols.clockwork import Key
 from protocols.profile import builtin_profiles
 from storage.care import ClockHow, Occasion
 from storage.ledger.port import Ledger
 from storage.memory import MemoryLedger
-from storage.records import Basis, Slot
+from storage.records import Basis, Quality, Slot
 from tests.links.clockwork import CHANNEL, MORNING, ZONE, Street, device
 
 KEY = Key("02123456", "00000001")
@@ -248,3 +253,101 @@ async def test_a_second_broadcast_of_the_day_is_not_heard() -> None:
     assert [one.outcome for one in await ledger.clock_changes()] == ["ok", "unchanged"]
     (last,) = await standings(ledger, POLICY)
     assert last.verdict is Verdict.FAULTY, "off again after two corrections"
+
+
+async def freezes(street: Street, ledger: Ledger, *, clocks: bool) -> dict[str, tuple[Quality, datetime]]:
+    """Collect the freeze of last midnight (with the clock, or without), judge, and say how each stands."""
+    collect = Collect(ledger, street.clock, ZONE, {CHANNEL: street.route}, builtin_profiles())
+    midnight = datetime(2026, 3, 14, tzinfo=ZONE).astimezone(UTC)
+    await ledger.import_registry(street.rows, digest="", at=midnight)
+    for row in street.rows:
+        meter = row.meter.meter
+        slots = [Slot("daily", meter, "1-0:1.8.0", Basis.FREEZE, midnight)]
+        slots += [Slot("clocks", meter, "clock", Basis.INSTANT, street.clock.now())] if clocks else []
+        await collect.task(Task(row, tuple(slots), Urgency.FREEZE))
+    await validate(ledger, Ruleset(profiles=builtin_profiles()), street.clock)
+    async with aclosing(ledger.readings(quantities=["1-0:1.8.0"])) as found:
+        return {one.reading.meter: (one.quality, one.reading.time) async for one in found}
+
+
+OFFS = {"161": timedelta(seconds=30), "162": 3 * MINUTE, "163": -2 * HOUR, "164": -365 * DAY}
+
+
+async def test_a_freeze_is_not_verified_where_its_clock_is_off() -> None:
+    """F58: wrong by 3 min, 2 h, a year. A clock within the limit dates its freeze."""
+    street, ledger = Street([device(name, off) for name, off in OFFS.items()]), MemoryLedger()
+    found = await freezes(street, ledger, clocks=True)
+    midnight = datetime(2026, 3, 14, tzinfo=ZONE).astimezone(UTC)
+    assert {name: quality for name, (quality, _) in found.items()} == {
+        "161": Quality.VERIFIED,
+        "162": Quality.SUSPECT,
+        "163": Quality.SUSPECT,
+        "164": Quality.SUSPECT,
+    }
+    assert found["162"][1] == midnight
+    assert found["164"][1] == midnight - 365 * DAY, "kept under the date that the meter gave it"
+    assert {one.rule for one in await ledger.findings()} == {"clock"}
+    assert [one.judged.reading.meter for one in await ledger.undelivered(limit=10)] == ["161"]
+    assert len([one for one in await ledger.filled(midnight, midnight + MINUTE) if one.plan == "daily"]) == 3
+
+
+async def test_without_a_check_a_wrong_clock_dates_what_it_likes() -> None:
+    """The control: nobody reads the clocks, and the freezes of wrong ones are verified."""
+    street, ledger = Street([device(name, off) for name, off in OFFS.items()]), MemoryLedger()
+    found = await freezes(street, ledger, clocks=False)
+    assert {quality for quality, _ in found.values()} == {Quality.VERIFIED}
+
+
+def rounds(street: Street, ledger: Ledger, correct: str, **plan: str) -> ClockRounds:
+    settings = Settings.model_validate(
+        {
+            "format": 1,
+            "storage": {"url": "sqlite:///x.db"},
+            "registry": {"file": "x.csv"},
+            "plan": ({"name": "daily", "read": ("1-0:1.8.0",), "at": "00:05"} | plan,),
+            "clock": {"correct": correct, "operator": "00000001"},
+        }
+    )
+    return ClockRounds(lambda: settings, ledger, street.clock, lambda: {CHANNEL: street.route}, lambda: street.rows)
+
+
+@pytest.mark.parametrize(
+    ("correct", "right"),
+    [("never", {"161"}), ("command", {"161"}), ("broadcast", {"161", "162"}), ("set", {"161", "162", "163", "164"})],
+)
+async def test_the_daily_look_does_what_is_allowed_and_no_more(
+    correct: str, right: set[str], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("CHAOBIAO_CLOCK_PASSWORD", "02123456")
+    street, ledger = Street([device(name, off) for name, off in OFFS.items()]), MemoryLedger()
+    await read_by_plan(street, ledger)
+    with caplog.at_level("INFO"):
+        await rounds(street, ledger, correct).look()
+    assert {name for name in OFFS if abs(street.off(name)) <= 30 * SECOND} == right
+    assert "clocks: 3 of 4 are off by more than 2m: 162 off (+" in caplog.text
+    assert "02123456" not in caplog.text
+    if correct in ("never", "command"):
+        assert await ledger.clock_changes() == ()
+
+
+async def test_no_time_is_told_in_an_hour_in_which_a_plan_reads() -> None:
+    street, ledger = Street([device("162", 3 * MINUTE)]), MemoryLedger()
+    await read_by_plan(street, ledger)
+    await rounds(street, ledger, "broadcast", at="10:00").look()
+    assert street.off("162") == 3 * MINUTE
+    await rounds(street, ledger, "broadcast").look()
+    await rounds(street, ledger, "broadcast").look()
+    assert len(await ledger.clock_changes()) == 1, "once a day"
+
+
+async def test_a_faulty_clock_is_left_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CHAOBIAO_CLOCK_PASSWORD", "02123456")
+    street, ledger = Street([device("163", -2 * HOUR, ppm=-1000)]), MemoryLedger()
+    for _ in range(4):
+        await read_by_plan(street, ledger)
+        await rounds(street, ledger, "set").look()
+        street.clock.advance(street.clock.now() + 5 * DAY)
+    await read_by_plan(street, ledger)
+    (found,) = await standings(ledger, POLICY)
+    assert (found.verdict, found.corrections) == (Verdict.FAULTY, 2)
+    assert len(await ledger.clock_changes()) == 2

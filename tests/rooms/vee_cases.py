@@ -5,7 +5,9 @@ from datetime import UTC, datetime, timedelta
 from fractions import Fraction
 
 from collector.vee.bounds import Rating, capacity, quantity_of
+from collector.vee.clocks import Shift
 from collector.vee.rules import Case, Good, Parameters
+from storage.records import Basis
 from storage.values import MILLION
 
 MIDNIGHT = datetime(2026, 3, 14, 16, tzinfo=UTC)
@@ -46,6 +48,23 @@ def case(
     )
 
 
+def minutes(count: int) -> timedelta:
+    return timedelta(minutes=count)
+
+
+def dated(
+    drift: timedelta | None,
+    basis: Basis = Basis.FREEZE,
+    *,
+    quantity: str = IMPORT,
+    value: str = "100",
+    shift: timedelta | None = None,
+) -> Case:
+    """A value with the meter's own stamp."""
+    step = None if shift is None else Shift(shift)
+    return replace(case(quantity, value), basis=basis, drift=drift, shift=step)
+
+
 # 220 V × 60 A = 13.2 kW; with 1 % margin and 10 s slack an hour carries 13.369 kWh, and two steps of rounding.
 TRIPS: dict[str, dict[str, Case]] = {
     "conflict": {"two values for one moment": case(IMPORT, "100", "99", conflicted=True)},
@@ -76,8 +95,28 @@ TRIPS: dict[str, dict[str, Case]] = {
         "a fall of a whole coarse step": case(IMPORT, "99.99", "100", last_resolution=10_000),
         "cold water runs one way": case("8-0:1.0.0", "4", "5"),
     },
+    "clock": {
+        "a freeze by a clock three minutes off": dated(minutes(3)),
+        "one that is slow": dated(minutes(-3)),
+        "a settlement by a clock that lost a year": dated(timedelta(days=-365), Basis.SETTLEMENT),
+        "a demand has the meter's own stamp": dated(minutes(3), Basis.INSTANT, quantity=DEMAND, value="5"),
+    },
+    "clock_changed": {
+        "put forward: the interval was short": dated(None, Basis.CURVE, shift=minutes(3)),
+        "put back: it was long": dated(None, Basis.CURVE, shift=minutes(-3)),
+    },
 }
 PASSES: dict[str, dict[str, Case]] = {
+    "clock": {
+        "two minutes off": dated(minutes(2)),
+        "nobody read it": dated(None),
+        "a running register is dated by us": dated(timedelta(days=-365), Basis.INSTANT),
+    },
+    "clock_changed": {
+        "nobody changed it": dated(None, Basis.CURVE),
+        "a step of seconds": dated(None, Basis.CURVE, shift=timedelta(seconds=10)),
+        "a freeze is no interval": dated(None, shift=minutes(3)),
+    },
     "conflict": {"one value": case(IMPORT, "100", "99")},
     "out_of_range": {
         "a full hour at the plate": case(IMPORT, "113.2", "100"),
