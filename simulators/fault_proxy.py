@@ -12,6 +12,7 @@ one request or one answer, which on one machine holds for frames written in one 
 from __future__ import annotations
 
 import asyncio
+import math
 import random
 import socket
 import struct
@@ -100,6 +101,7 @@ class _Near(asyncio.Protocol):
         self._early: list[bytes] = []
         self._reaching: asyncio.Task[None] | None = None
         self._timers: set[asyncio.TimerHandle] = set()
+        self._last = dict.fromkeys(Towards, 0.0)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)
@@ -133,7 +135,7 @@ class _Near(asyncio.Protocol):
     def take(self, data: bytes, to: Towards) -> None:
         """One read's bytes."""
         for step in self.between.pass_on(data, self._loop.time(), to):
-            if step.at <= self._loop.time():
+            if step.at <= self._loop.time() and not self._timers:
                 self._do(step)
             else:
                 self._later(step)
@@ -159,7 +161,9 @@ class _Near(asyncio.Protocol):
             self._timers.discard(timer)
             self._do(step)
 
-        timer = self._loop.call_at(step.at, due)
+        # The loop takes timers of one instant in any order, and what is late may not be overtaken either.
+        when = self._last[step.to] = max(step.at, math.nextafter(self._last[step.to], math.inf))
+        timer = self._loop.call_at(when, due)
         self._timers.add(timer)
 
     def _do(self, step: Step) -> None:
