@@ -48,8 +48,9 @@ class Memories:
             year, of_year = divmod(month - past, 12)
             for day, hour in sorted(self.settlement_days, reverse=True):
                 stamp = datetime(year, of_year + 1, day, hour, tzinfo=meter.zone)
-                if meter.mounted <= stamp <= shown:
-                    yield Copy(stamp, stamp)
+                really = meter.timepiece.showed(stamp, at)
+                if really is not None and really >= meter.mounted and meter.power_back(really) <= at:
+                    yield Copy(stamp, meter.power_back(really))
 
     def curve(self, meter: Meter, since: datetime, count: int, at: datetime) -> list[Copy]:
         """As many records as are asked for from a stamp on, oldest first: it begins with the first that there is."""
@@ -62,7 +63,9 @@ class Memories:
         stamp = max(_grid(since.replace(tzinfo=meter.zone) + step - timedelta(microseconds=1), step), oldest)
         found: list[Copy] = []
         while stamp <= latest and len(found) < count:
-            found.append(Copy(stamp, stamp))
+            really = meter.timepiece.showed(stamp, at)
+            if really is not None and meter.power_back(really) == really:
+                found.append(Copy(stamp, really))
             stamp += step
         return found
 

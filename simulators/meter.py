@@ -59,7 +59,7 @@ class Midnight:
 
 
 class Meter:
-    """One meter at one customer. `mounted` with `start_kwh` (millionths) on its import register."""
+    """A meter at a customer. `mounted` with `start_kwh` (millionths) on its import register; `dark`: without power, from–to."""
 
     def __init__(
         self,
@@ -73,6 +73,7 @@ class Meter:
         start_kwh: int = 0,
         faults: Sequence[Fault] = (),
         timepiece: Timepiece | None = None,
+        dark: Sequence[tuple[datetime, datetime]] = (),
     ) -> None:
         self.name = name
         self.zone = zone
@@ -80,6 +81,7 @@ class Meter:
         self.phases = phases
         self.faults = tuple(faults)
         self.timepiece = timepiece or Timepiece(zone, mounted)
+        self._dark = tuple(dark)
         self._load = load
         self._un_mv = un_mv
         self._latest: tuple[datetime, Counts] | None = None
@@ -103,6 +105,10 @@ class Meter:
             return self._instantaneous(c, phase, at)
         return None
 
+    def power_back(self, at: datetime) -> datetime:
+        """When it next has power, from an instant on: that instant, where it had power then."""
+        return next((end for start, end in self._dark if start <= at < end), at)
+
     def midnight(self, back: int, at: datetime) -> datetime | None:
         """The stamp of `kept`."""
         kept = self.kept(back, at)
@@ -110,20 +116,20 @@ class Meter:
 
     def kept(self, back: int, at: datetime) -> Midnight | None:
         """The `back`-th last midnight of its own clock (1 = the latest), at which it kept its registers; None where it kept none:
-        beyond its memory, or before it was mounted.
+        beyond its memory, or before it was mounted. Without power it keeps none, and the others move up.
         """
         if not 1 <= back <= FREEZE_DEPTH:
             return None
         today = self.clock(at).date()
-        if self.timepiece.true:
+        if self.timepiece.true and not self._dark:
             midnight = datetime.combine(today - timedelta(days=back - 1), time(), tzinfo=self.zone)
             return Midnight(midnight, midnight) if midnight >= self.mounted else None
         # In the order in which they were made: a clock that was put back has days in its memory that lie ahead of it.
         made: list[Midnight] = []
-        for days in range(-1, FREEZE_DEPTH + 2):
+        for days in range(-1, 2 * FREEZE_DEPTH):
             stamp = datetime.combine(today - timedelta(days=days), time(), tzinfo=self.zone)
             really = self.timepiece.showed(stamp, at)
-            if really is not None and really >= self.mounted:
+            if really is not None and really >= self.mounted and self.power_back(really) == really:
                 made.append(Midnight(stamp, really))
         made.sort(key=lambda one: one.at, reverse=True)
         return made[back - 1] if back <= len(made) else None

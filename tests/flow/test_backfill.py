@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
+from collector.clock import Clock
+from protocols.dialect import Exchange
+from protocols.dlt645.dialect import Dlt645Dialect
+from protocols.profile import Profile
+from protocols.telegram import Item
+from simulators.load import Load
+from simulators.meter import Meter
+from simulators.timepiece import Timepiece
 from storage.memory import MemoryLedger
 from storage.records import Basis, Slot, Source
-from tests.flow.backfilling import CURVE, DAILY, DAY, HOUR, START, Village, decimal
+from tests.flow.backfilling import CURVE, DAILY, DAY, HOUR, MOUNTED, SHANGHAI, START, Village, decimal
 from tests.links.driven_loop import run_driven
 
 DOWN, BACK = START + DAY + 10 * HOUR, START + 4 * DAY + 10 * HOUR
@@ -119,5 +127,105 @@ def test_what_was_overwritten_is_named_and_the_rest_is_filled() -> None:
         )
         for slot in old:
             assert closed[slot].expires == slot.at + 62 * DAY
+
+    run_driven(story())
+
+
+def special(**facts: object) -> Callable[[str, Load], Meter]:
+    """Meters as everywhere here, but for these facts."""
+
+    def make(name: str, load: Load) -> Meter:
+        return Meter(name, load, mounted=MOUNTED, zone=SHANGHAI, phases=3, start_kwh=815_000_000, **facts)  # type: ignore[arg-type]
+
+    return make
+
+
+NIGHT = START + 3 * DAY
+"""A midnight of the outage at which the meters have no power."""
+DARK = special(dark=[(NIGHT - 2 * HOUR, NIGHT + 3 * HOUR)])
+
+
+def test_a_midnight_without_power_shifts_all_numbers_and_no_value() -> None:
+    async def story() -> None:
+        village = Village(MemoryLedger(), meters=2, plans=(DAILY, CURVE), make=DARK)
+        await village.begin()
+        await village.run(DOWN)
+        await village.down(BACK)
+        await village.run(END)
+        slots = await village.owed(START, END - 30 * timedelta(minutes=1))
+        never = [
+            slot
+            for slot in slots
+            if slot.at == NIGHT or (slot.basis is Basis.CURVE and NIGHT - 2 * HOUR <= slot.at < NIGHT + 3 * HOUR)
+        ]
+        await assert_true(village, [slot for slot in slots if slot not in never])
+        closed = await village.closed()
+        assert set(closed) == set(never)
+        for slot in never:  # closed for good: nothing is asked for it any more
+            assert closed[slot].reason == ("no_freeze" if slot.basis is Basis.FREEZE else "no_record")
+            assert closed[slot].expires == slot.at
+        before = len(village.collected)
+        await village.run(END + 3 * HOUR)
+        tasks = [done for done in village.collected[before:] if done.task.source is Source.BACKFILL]
+        assert tasks == []
+
+    run_driven(story())
+
+
+def test_a_slow_clock_makes_its_copies_late_and_each_is_still_its_own_day() -> None:
+    """Twenty minutes behind: at 00:05 its newest copy is yesterday's. Its freeze is what it showed at its own 00:00."""
+
+    async def story() -> None:
+        slow = timedelta(minutes=20)
+        make = special(timepiece=Timepiece(SHANGHAI, MOUNTED, off=-slow))
+        village = Village(MemoryLedger(), meters=2, plans=(DAILY,), make=make)
+        await village.begin()
+        await village.run(DOWN)
+        await village.down(START + 4 * DAY + timedelta(minutes=10))
+        await village.run(START + 5 * DAY)
+        slots = await village.owed(START, START + 5 * DAY)
+        stored = await village.stored()
+        for slot in slots:
+            reading = stored[slot.meter, slot.quantity, slot.basis, slot.at]
+            assert decimal(reading) == village.truth(slot, slot.at + slow), slot
+        assert await village.ledger.conflicts() == ()
+
+    run_driven(story())
+
+
+class Trusting(Dlt645Dialect):
+    """Takes the number of a copy for its day, as if every midnight had been frozen: what must not be done."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+
+    def items(self, profile: Profile | None, exchanges: Sequence[Exchange]) -> tuple[Item, ...]:
+        today = self._clock.now().astimezone(SHANGHAI).replace(hour=0, minute=0, second=0, microsecond=0, tzinfo=None)
+        return tuple(
+            replace(item, time=today - (item.copy - 1) * DAY) if item.copy and item.basis == "freeze" else item
+            for item in super().items(profile, exchanges)
+        )
+
+
+def test_who_trusts_numbers_stores_false_values() -> None:
+    """The negative control of the night without power."""
+
+    async def story() -> None:
+        village = Village(MemoryLedger(), meters=2, plans=(DAILY,), make=DARK)
+        village.dialect = Trusting(village.clock)
+        await village.begin()
+        await village.run(DOWN)
+        await village.down(BACK)
+        await village.run(END)
+        stored = await village.stored()
+        slots = await village.owed(START, END - 30 * timedelta(minutes=1))
+        kept = [stored.get((slot.meter, slot.quantity, slot.basis, slot.at)) for slot in slots]
+        false = [
+            slot
+            for slot, reading in zip(slots, kept, strict=True)
+            if reading and decimal(reading) != village.truth(slot)
+        ]
+        assert false
+        assert all(START < slot.at <= NIGHT for slot in false)
 
     run_driven(story())
