@@ -15,6 +15,7 @@ acknowledged, so its sender or its meter still has it.
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import signal
 from collections.abc import Callable, Iterable, Mapping
@@ -292,6 +293,16 @@ async def run_daemon(daemon: Daemon, reload: Callable[[], None]) -> None:
     finally:
         for number in heeded:
             signal.signal(number, signal.SIG_IGN)
+
+
+def spare_the_collector() -> None:
+    """What is there now stays as long as we run: the search for garbage in cycles leaves it out, and comes less often.
+
+    Reading makes no cycles to speak of, and with the usual thresholds a fifth of a busy collector's time went into looking.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 50)
 
 
 def new_loop() -> asyncio.AbstractEventLoop:

@@ -19,7 +19,7 @@ from decimal import Decimal
 from functools import cached_property
 from importlib import resources
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
@@ -213,8 +213,23 @@ class Profile(_Strict):
 
     def find(self, quantity: str, basis: str) -> Register | None:
         """The register that holds a quantity on a basis."""
-        listed = next((r for r in self.registers if r.quantity == quantity and r.basis == basis), None)
-        return listed or self._unlisted(quantity, basis)
+        return self._by_key.get((quantity, basis)) or self._unlisted(quantity, basis)
+
+    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
+        """As pydantic's, without what was worked out from the original."""
+        copied = super().model_copy(update=update, deep=deep)
+        for name in ("_by_key", "computed"):
+            copied.__dict__.pop(name, None)
+        return copied
+
+    @cached_property
+    def _by_key(self) -> dict[tuple[str, str], Register]:
+        return {(register.quantity, register.basis): register for register in self.registers}
+
+    @cached_property
+    def computed(self) -> dict[Any, Any]:
+        """What others worked out from this profile and need again: it never changes. They bound what they keep."""
+        return {}
 
     def _unlisted(self, quantity: str, basis: str) -> Register | None:
         """A value that a JSON message may hold beside those listed: any of the catalogue, under its own name."""

@@ -20,6 +20,8 @@ from storage.senders import Numbered, Progress
 class Basis(StrEnum):
     """How a value came to be."""
 
+    __hash__ = str.__hash__  # an enumeration's own is written in Python, and every slot is looked up by its basis too
+
     INSTANT = "instant"
     FREEZE = "freeze"
     SETTLEMENT = "settlement"

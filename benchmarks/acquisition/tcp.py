@@ -28,6 +28,7 @@ from benchmarks.acquisition.answering import answering
 from benchmarks.acquisition.engine import REGISTERS, engine_for
 from collector.acquisition.links import make_link
 from collector.acquisition.timing import Timing
+from collector.daemon import spare_the_collector
 from protocols.dialects import DIALECTS
 
 WANTED = {"bare": 0.55, "pymodbus": 2.0}
@@ -104,6 +105,7 @@ async def ours(port: int, meters: int, ended: Callable[[int], bool]) -> None:
     links = {f"ch{n}": make_link(f"tcp://127.0.0.1:{port}") for n in range(meters)}
     units = {f"M{n}": (f"ch{n}", str(n % 247 + 1)) for n in range(meters)}
     engine = engine_for(links, units, DIALECTS["modbus-tcp"], Timing(gap_s=0.03))
+    spare_the_collector()  # as the daemon does when it begins
     stop = asyncio.Event()
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(engine.poll.run(stop))

@@ -21,6 +21,7 @@ from collector.acquisition.link import Link
 from collector.acquisition.outcome import OK, rule
 from collector.acquisition.quarantine import Guard, Quarantine
 from collector.acquisition.timing import Timing
+from collector.acquisition.turnstile import Turnstile
 from collector.clock import Clock
 from collector.errors import LinkError
 from protocols.dialect import Dialect
@@ -123,7 +124,7 @@ class Line:
         self.latencies = Latencies() if latencies is None else latencies
         self._clock = clock
         self._guard: Guard = Quarantine() if guard is None else guard
-        self._lock = asyncio.Lock()
+        self._gate = Turnstile()
         self._sessions: dict[str, Session] = {}
         self._torn = False
         """The connection may hold half an exchange and must not be used again."""
@@ -138,24 +139,34 @@ class Line:
         """Ask once. Who comes while another exchange is under way waits for its end. Never raises for what the medium or
         the device does: that is the attempt's outcome.
         """
-        async with self._lock:
-            talk = _Talk(self._clock.now(), asyncio.get_running_loop().time())
-            ended = False
-            try:
-                answer = await self._converse(dialect, request, timing, errand, talk)
-                if isinstance(answer, _Trouble) and answer.hang_up:
-                    await self._hang_up()
-                ended = True
-            finally:
-                self._listened(talk)
-                if not ended:  # cancelled, or a mistake of ours: half an exchange may be on the line
-                    self._doubt(talk, timing)
-                    self._torn = True
-            if isinstance(answer, Telegram) or answer.refusal:
+        if not self._gate.try_enter():
+            await self._gate.enter()
+        talk = _Talk(self._clock.now(), asyncio.get_running_loop().time())
+        answer: Telegram | _Trouble | None = None
+        try:
+            answer = await self._converse(dialect, request, timing, errand, talk)
+            if isinstance(answer, Telegram):
+                self._unheard_since = None
                 self._guard.answered(talk.heard_at, timing)
             else:
-                self._doubt(talk, timing)
+                await self._failed(answer, timing, talk)
             return self._ended(talk, errand, answer, timing)
+        finally:
+            if answer is None:  # cancelled, or a mistake of ours: half an exchange may be on the line
+                self._listened(talk)
+                self._doubt(talk, timing)
+                self._torn = True
+            self._gate.leave()
+
+    async def _failed(self, trouble: _Trouble, timing: Timing, talk: _Talk) -> None:
+        self._listened(talk)
+        if trouble.refusal:
+            self._guard.answered(talk.heard_at, timing)
+        else:
+            self._doubt(talk, timing)
+        if trouble.hang_up:
+            self._torn = True  # also if we are cancelled now
+            await self._hang_up()
 
     async def tell(self, dialect: Dialect, request: Request, timing: Timing, errand: Errand) -> Attempt:
         """Send what nobody answers (a broadcast). The line then rests as after a question without an answer: a device that
@@ -188,24 +199,29 @@ class Line:
         """
         loop = asyncio.get_running_loop()
         heard = bytearray()
-        async with self._lock:
+        await self._gate.enter()
+        try:
             until = last = loop.time() + for_s
             end = until + timing.timeout_s
-            try:
-                while len(heard) < MOST_BYTES and (data := await self.link.read(until)):
-                    heard += data
-                    last = loop.time()
-                    until = min(max(until, last + timing.gap_s), end)
-            except LinkError:  # the next exchange meets it, and says so
-                return bytes(heard)
+            while len(heard) < MOST_BYTES and (data := await self.link.read(until)):
+                heard += data
+                last = loop.time()
+                until = min(max(until, last + timing.gap_s), end)
             if heard:
                 self._guard.answered(last, timing)
+        except LinkError:  # the next exchange meets it, and says so
+            return bytes(heard)
+        finally:
+            self._gate.leave()
         return bytes(heard)
 
     async def close(self) -> None:
         """Let go of the medium once the exchange under way has ended."""
-        async with self._lock:
+        await self._gate.enter()
+        try:
             await self._hang_up()
+        finally:
+            self._gate.leave()
 
     async def _converse(
         self, dialect: Dialect, request: Request, timing: Timing, errand: Errand, talk: _Talk
@@ -217,25 +233,28 @@ class Line:
         except RequestError as error:
             return _Trouble("bad_request", Owner.OURS, str(error))
         try:
-            if self._torn or self._is_deaf(loop.time()):
+            now = talk.begun
+            if self._torn or self._is_deaf(now):
                 await self._hang_up()
-            await self.link.open(loop.time() + timing.connect_s)
+                now = loop.time()
+            await self.link.open(now + timing.connect_s)
             if dialect.streaming:
                 settled = await self._guard.settle(self.link, timing)
                 talk.drained = settled.drained
                 if not settled.silent:
                     detail = f"{self.link.name} does not fall silent: {settled.drained} bytes that nobody asked for"
                     return _Trouble("line_not_silent", rule("line_not_silent").owner, detail, hang_up=True)
-            talk.started_at, talk.begun, talk.sent = self._clock.now(), loop.time(), data
-            await self.link.write(data, loop.time() + timing.timeout_s)
-            talk.sent_at = loop.time()
-            patience_s = self._patience(session, dialect, timing, errand, talk.sent_at)
-            found = await self._listen(session, dialect, timing, talk, patience_s)
+                talk.started_at = self._clock.now()
+            talk.sent, talk.begun = data, loop.time()
+            await self.link.write(data, talk.begun + timing.timeout_s)
+            talk.sent_at = sent_at = loop.time()
+            patience_s = self._patience(session, dialect, timing, errand, sent_at)
+            found = await self._listen(session, dialect, timing, talk, sent_at, patience_s)
         except LinkError as error:
             return _Trouble(error.reason, error.owner, error.detail, hang_up=True)
         if isinstance(found, Telegram):
-            if talk.sent_at >= self._doubtful_until:  # else it may have queued behind another's silence
-                self.latencies.observed(errand.meter, talk.first_at - talk.sent_at, session.expects)
+            if sent_at >= self._doubtful_until:  # else it may have queued behind another's silence
+                self.latencies.observed(errand.meter, talk.first_at - sent_at, session.expects)
             return found
         trouble = _trouble(found) if found is not None else _silence(talk, timing, patience_s)
         return replace(trouble, hang_up=not dialect.streaming and not trouble.refusal)
@@ -249,47 +268,46 @@ class Line:
         return self.latencies.timeout(errand.meter, timing.timeout_s, session.expects)
 
     async def _listen(
-        self, session: Session, dialect: Dialect, timing: Timing, talk: _Talk, patience_s: float
+        self, session: Session, dialect: Dialect, timing: Timing, talk: _Talk, sent_at: float, patience_s: float
     ) -> Telegram | ProtocolError | None:
         """The answer, or the first thing that was wrong, or None for silence. Where framing needs silence, what is wrong is
         skipped as long as the time lasts: a good frame may stand behind noise. An answer that has begun has at least the
         channel's whole time-out to end.
         """
-        loop = asyncio.get_running_loop()
-        begun = loop.time() if talk.sent_at is None else talk.sent_at
-        deadline = begun + patience_s
+        now_, timeout_s, streaming = asyncio.get_running_loop().time, timing.timeout_s, dialect.streaming
+        now, deadline, in_time = sent_at, sent_at + patience_s, sent_at + timeout_s
         first: ProtocolError | None = None
         fresh = False  # bytes have come since the session was last told of silence
-        while True:
+        while now < deadline or fresh:
+            # Never longer than a time-out at once, so that it shows when this process has stood still meanwhile.
+            until = min(deadline, now + timeout_s)
+            due = max(until, in_time)
+            if fresh and streaming:
+                until = min(until, talk.heard_at + timing.gap_s)
+            data = await self.link.read(until) if now < deadline else b""
+            now = now_()
+            if data:
+                talk.take(data, now)
+                if now > due + self._oversleep * timeout_s:
+                    talk.overslept = True
+                    return None
+                deadline = max(deadline, in_time)
+                session.receive(data)
+                fresh = True
+            elif fresh:
+                session.idle()
+                fresh = False
             while not isinstance(event := session.next_event(), NeedMore):
                 if isinstance(event, Telegram):
                     return event
-                if isinstance(event.error, Refused) or not dialect.streaming:
+                if isinstance(event.error, Refused) or not streaming:
                     return event.error
                 first = first or event.error
             if talk.count > MOST_BYTES:
                 return first or UnexpectedBytes(
                     f"{talk.count} bytes and no answer among them", data=bytes(talk.received)
                 )
-            if loop.time() >= deadline and not fresh:
-                return first
-            # Never longer than a time-out at once, so that it shows when this process has stood still meanwhile.
-            until = min(deadline, max(begun, loop.time()) + timing.timeout_s)
-            due = max(until, begun + timing.timeout_s)
-            if fresh and dialect.streaming:
-                until = min(until, talk.heard_at + timing.gap_s)
-            data = await self.link.read(until) if loop.time() < deadline else b""
-            if data:
-                talk.take(data, loop.time())
-                if talk.heard_at > due + self._oversleep * timing.timeout_s:
-                    talk.overslept = True
-                    return None
-                deadline = max(deadline, begun + timing.timeout_s)
-                session.receive(data)
-                fresh = True
-            elif fresh:
-                session.idle()
-                fresh = False
+        return first
 
     def _session(self, dialect: Dialect) -> Session:
         session = self._sessions.get(dialect.name)

@@ -10,6 +10,8 @@ connections that could not be made count; one that breaks is made anew at once.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Coroutine
+from typing import Any
 
 from collector.acquisition.backoff import Backoff
 from collector.acquisition.link import Link
@@ -44,14 +46,14 @@ class SparedLink:
         self._failure = None
         self._backoff.reset()
 
-    async def write(self, data: bytes, deadline: float) -> None:
-        """See `Link`."""
-        await self._link.write(data, deadline)
+    def write(self, data: bytes, deadline: float) -> Coroutine[Any, Any, None]:
+        """See `Link`; handed on as it is."""
+        return self._link.write(data, deadline)
 
-    async def read(self, deadline: float) -> bytes:
+    def read(self, deadline: float) -> Coroutine[Any, Any, bytes]:
         """See `Link`."""
-        return await self._link.read(deadline)
+        return self._link.read(deadline)
 
-    async def close(self) -> None:
+    def close(self) -> Coroutine[Any, Any, None]:
         """See `Link`."""
-        await self._link.close()
+        return self._link.close()

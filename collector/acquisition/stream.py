@@ -54,6 +54,7 @@ class Stream(asyncio.Protocol):
         if not self.closed.done():
             self.closed.set_result(None)
         self.bell.ring()
+        self.bell.stop()
 
     def pause_writing(self) -> None:
         self._full = True
@@ -71,12 +72,15 @@ class Stream(asyncio.Protocol):
             if self._loop.time() >= deadline:
                 raise self._error("no_answer", f"{self.where} takes no more bytes")
             await self.bell.wait(deadline)
-        self._check()
+            self._check()
 
     async def read(self, deadline: float) -> bytes:
         """See `Link`."""
         if not self.buffer and not self.lost:
-            await self.bell.wait(deadline)
+            try:
+                await self.bell.wait(deadline)
+            finally:
+                self.bell.heard()
         if self.buffer:
             return self._take()
         self._check()

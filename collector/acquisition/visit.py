@@ -6,9 +6,10 @@ value wanted has either an answer or a reason; nothing is dropped in silence.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import cached_property
 from itertools import groupby
 
 from collector.acquisition.line import Errand, Line, Try
@@ -46,15 +47,23 @@ class Answered:
     received_at: datetime
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Visit:
-    """What a meter was asked and what it said. `attempts` has every try, those that a retry made good included."""
+    """What a meter was asked and what it said. `attempts` has every try, those that a retry made good included.
+
+    `read`: takes the answers apart; done once, when somebody asks for the items.
+    """
 
     meter: Meter
     attempts: tuple[Attempt, ...]
     answered: tuple[Answered, ...]
-    items: tuple[Item, ...]
+    read: Callable[[], tuple[Item, ...]]
     failed: tuple[Failed, ...]
+
+    @cached_property
+    def items(self) -> tuple[Item, ...]:
+        """What the answers say, in the protocol's words."""
+        return self.read()
 
     def arrivals(self) -> Iterator[tuple[datetime, tuple[Item, ...]]]:
         """Items by the instant at which their answer arrived; what no request names belongs to the last answer."""
@@ -90,13 +99,12 @@ async def read_meter(
     except RequestError as error:
         every = tuple(register.id for one in wanted if (register := profile.find(one.quantity, one.basis)))
         visit.failed.append(Failed(every, "bad_address", rule("bad_address").owner, str(error), 0))
-        return visit.result(meter, ())
+        return visit.result(meter, profile)
     if identity is not None and requests:
         await _identify(visit, profile, meter, identity)
     for request in requests:
         await visit.ask_for_values(request)
-    items = dialect.items(profile, [one.exchange for one in visit.answered])
-    return visit.result(meter, items)
+    return visit.result(meter, profile)
 
 
 async def ask_unknown(
@@ -108,7 +116,7 @@ async def ask_unknown(
     visit = _Visiting(line, dialect, timing, Errand(meter.meter, meter.channel, plan))
     for request in requests:
         await visit.ask_for_values(request)
-    return visit.result(meter, dialect.items(None, [one.exchange for one in visit.answered]))
+    return visit.result(meter, None)
 
 
 async def _identify(visit: _Visiting, profile: Profile, meter: Meter, identity: Request) -> None:
@@ -185,9 +193,15 @@ class _Visiting:
         """Ask no more: what is left fails for this reason."""
         self._stopped = why
 
-    def result(self, meter: Meter, items: Sequence[Item]) -> Visit:
-        """As it stands."""
-        return Visit(meter, tuple(self._attempts), tuple(self.answered), tuple(items), tuple(self.failed))
+    def result(self, meter: Meter, profile: Profile | None) -> Visit:
+        """As it stands; no more is asked."""
+        return Visit(
+            meter,
+            tuple(self._attempts),
+            tuple(self.answered),
+            lambda: self.dialect.items(profile, [one.exchange for one in self.answered]),
+            tuple(self.failed),
+        )
 
 
 def _unknown(profile: Profile, wanted: Sequence[Wanted]) -> Iterator[Failed]:

@@ -13,6 +13,8 @@ from protocols.profile import Modbus, Profile, Register
 from protocols.telegram import Item, Request
 
 LAST_ADDRESS = 0xFFFF
+MOST_KEPT = 256
+"""Lists of wanted values whose blocks are kept, by profile; plans make a handful."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -30,13 +32,37 @@ def plan_blocks(profile: Profile, address: str, wanted: Sequence[Wanted]) -> tup
 
     :raises ProfileError: for a register whose id, type or width cannot be read.
     """
-    modbus = _modbus(profile)
+    return tuple(
+        Request(address, block.function, block.target, block.count, block.ids)
+        for block in _blocks(profile, tuple(wanted))
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Block:
+    """A request without its address."""
+
+    function: int
+    target: str
+    count: int
+    ids: tuple[str, ...]
+
+
+def _blocks(profile: Profile, wanted: tuple[Wanted, ...]) -> tuple[_Block, ...]:
+    """The same for every meter of a model, and asked for at every visit: kept."""
+    kept: tuple[_Block, ...] | None = profile.computed.get(wanted)
+    if kept is not None:
+        return kept
     found = (profile.find(one.quantity, one.basis) for one in wanted)
     spans = sorted({_register_span(profile, register) for register in found if register})
-    return tuple(
-        Request(address, block[0].function, str(block[0].first), _end(block) - block[0].first, _ids(block))
-        for block in _coalesce(spans, modbus)
+    blocks = tuple(
+        _Block(block[0].function, str(block[0].first), _end(block) - block[0].first, _ids(block))
+        for block in _coalesce(spans, _modbus(profile))
     )
+    if len(profile.computed) >= MOST_KEPT:
+        profile.computed.clear()
+    profile.computed[wanted] = blocks
+    return blocks
 
 
 def identity_block(profile: Profile, address: str) -> Request | None:

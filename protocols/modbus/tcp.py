@@ -30,6 +30,7 @@ from protocols.modbus.unit import Asked, ask
 from protocols.telegram import Event, Garbage, NeedMore, Request, Telegram
 
 HEADER = struct.Struct(">HHHB")
+ANSWER = struct.Struct(">HHHBBB")
 MIN_LENGTH, MAX_LENGTH = 2, 254
 """What the length field may say: a unit and a function at least, 253 bytes of PDU at most (Guide §3.1.3)."""
 REFUSAL_LENGTH = 3
@@ -51,7 +52,7 @@ class TcpSession:
     def __init__(self) -> None:
         self.expects = 0
         self._buffer = Buffer()
-        self._flood = b""
+        self._flood = self._whole = b""
         self._transaction = 0
         self._address = ""
         self._asked: Asked | None = None
@@ -70,15 +71,23 @@ class TcpSession:
         self._length = 3 + asked.size
         self.expects = 6 + self._length
         # The answer that we hope for has exactly these first nine bytes.
-        self._head = HEADER.pack(self._transaction, 0, self._length, asked.unit) + bytes((asked.function, asked.size))
-        self._buffer.clear()
-        self._flood = b""
+        self._head = ANSWER.pack(self._transaction, 0, self._length, asked.unit, asked.function, asked.size)
+        self._whole = self._flood = b""
+        if self._buffer:
+            self._buffer.clear()
         self._lost = self._skip_error = None
         self._skip, self._ended = 0, False
         return HEADER.pack(self._transaction, 0, 1 + len(asked.pdu), asked.unit) + asked.pdu
 
     def receive(self, data: bytes) -> None:
         """Bytes arrived; what would overflow the buffer comes back as garbage."""
+        fits = len(data) == self.expects and data.startswith(self._head)
+        if fits and self._asked is not None and not (self._buffer or self._skip or self._lost or self._whole):
+            self._whole = data  # mostly: the answer, all of it and nothing else, at once
+            return
+        if self._whole:
+            self._buffer.append(self._whole)
+            self._whole = b""
         self._flood = (self._flood + self._buffer.append(data))[-self._buffer.limit :]
 
     def idle(self) -> None:
@@ -87,6 +96,10 @@ class TcpSession:
 
     def next_event(self) -> Event:
         """NeedMore, Garbage or the Telegram."""
+        if self._whole and self._asked is not None:
+            frame, self._whole = self._whole, b""
+            function, self._asked = self._asked.function, None
+            return Telegram(self._address, function, frame[9:], frame)
         if self._flood:
             return self._give_up(UnexpectedBytes("more bytes than any answer has"), flood=True)
         data = self._buffer.peek()
@@ -99,10 +112,9 @@ class TcpSession:
         asked = self._asked
         if asked is None:
             return Garbage(self._buffer.clear(), UnexpectedBytes("nothing was asked", data=data))
-        whole = 6 + self._length
-        if len(data) >= whole and data.startswith(self._head):
+        if len(data) >= self.expects and data.startswith(self._head):
             self._asked = None
-            frame = self._buffer.take(whole)
+            frame = self._buffer.take(self.expects)
             return Telegram(self._address, asked.function, frame[9:], frame)
         return self._unfit(data, asked)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 from protocols.errors import RequestError
 from protocols.modbus.pdu import Question, answer_size, encode_question
@@ -34,8 +35,13 @@ def parse_unit(address: str, also: frozenset[int] = frozenset()) -> int:
 
 def ask(request: Request, also: frozenset[int] = frozenset()) -> Asked:
     """The request as bytes and expectation. :raises RequestError: naming what cannot be expressed."""
-    unit = parse_unit(request.address, also)
-    if not (request.target.isascii() and request.target.isdecimal()):
-        raise RequestError(f"{request.target!r} is no wire address; write a number from 0 to 65535")
-    pdu = encode_question(Question(request.function, int(request.target), request.count))
-    return Asked(unit, request.function, answer_size(request.function, request.count), pdu)
+    return _ask(request.address, request.function, request.target, request.count, also)
+
+
+@lru_cache(4096)  # a line asks the same again and again
+def _ask(address: str, function: int, target: str, count: int, also: frozenset[int]) -> Asked:
+    unit = parse_unit(address, also)
+    if not (target.isascii() and target.isdecimal()):
+        raise RequestError(f"{target!r} is no wire address; write a number from 0 to 65535")
+    pdu = encode_question(Question(function, int(target), count))
+    return Asked(unit, function, answer_size(function, count), pdu)
