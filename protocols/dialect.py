@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal
 from typing import Protocol
 
 from protocols.profile import Profile
@@ -46,6 +47,8 @@ class Dialect(Protocol):
     """Framing needs silence between frames to be sure (RTU, DL/T 645); False where a broken frame means a new connection."""
     gap_ms: int
     """Silence that ends a frame, when the channel does not say otherwise."""
+    turn_chars: Decimal
+    """Silence before a question, in characters, where the speed of the line is known."""
 
     def session(self) -> Session:
         """A fresh session for one line."""

@@ -6,7 +6,8 @@ What stands behind the hand-over is left out: translation into readings, and the
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
@@ -47,15 +48,16 @@ MODBUS_PROFILE = Profile(
 
 
 class SteppedClock:
-    """The real clock, put forward whenever a round is done, so that the next one is due."""
+    """The real clock, put forward whenever a round is done, so that the next one is due. `seconds`: what it counts by."""
 
-    def __init__(self) -> None:
+    def __init__(self, seconds: Callable[[], float] = time.time) -> None:
+        self._seconds = seconds
         self._ahead = timedelta()
         self._sleepers: list[tuple[datetime, asyncio.Future[None]]] = []
 
     def now(self) -> datetime:
         """Civil time."""
-        return datetime.now(UTC) + self._ahead
+        return datetime.fromtimestamp(self._seconds(), UTC) + self._ahead
 
     async def sleep_until(self, instant: datetime) -> None:
         """Until `put_forward` gets there."""
@@ -120,9 +122,10 @@ def engine_for(
     timing: Timing,
     profile: Profile = MODBUS_PROFILE,
     quantities: tuple[str, ...] = (QUANTITY,),
+    seconds: Callable[[], float] = time.time,
 ) -> Engine:
     """`links` by channel; `meters` by name: channel and address."""
-    clock = SteppedClock()
+    clock = SteppedClock(seconds)
     start = clock.now() - EVERY
     rows = tuple(
         Registered(

@@ -98,7 +98,7 @@ def _joined(first: Visit, second: Visit) -> Visit:
         first.meter,
         first.attempts + second.attempts,
         first.answered + second.answered,
-        first.items + second.items,
+        lambda: first.items + second.items,
         first.failed + second.failed,
     )
 

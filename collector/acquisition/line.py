@@ -172,7 +172,8 @@ class Line:
         """Send what nobody answers (a broadcast). The line then rests as after a question without an answer: a device that
         answers all the same is not taken for the next one.
         """
-        async with self._lock:
+        await self._gate.enter()
+        try:
             talk = _Talk(self._clock.now(), asyncio.get_running_loop().time())
             trouble: _Trouble | None = None
             try:
@@ -191,6 +192,8 @@ class Line:
             finally:
                 self._doubt(talk, timing)
             return self._attempt(talk, errand, trouble, trouble.detail if trouble else "")
+        finally:
+            self._gate.leave()
 
     async def overhear(self, for_s: float, timing: Timing) -> bytes:
         """What comes behind an answer though nobody was asked again: who else answered to a wildcard.

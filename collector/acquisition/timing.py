@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from decimal import Decimal
 
 TURN_S = 0.02
-"""The turn-round of a half-duplex line. Modbus wants 3.5 characters (16 ms at 2400 baud, MODBUS over Serial Line V1.02 §2.5.1.1),
-and a meter on DL/T 645 does not answer before 20 ms itself."""
+"""The turn-round of a half-duplex line whose speed we do not know. Modbus wants 3.5 characters (16 ms at 2400 baud, MODBUS over
+Serial Line V1.02 §2.5.1.1), and a meter on DL/T 645 does not answer before 20 ms itself."""
+LEAST_TURN_S = 0.00175
+"""However fast the line (the same clause, above 19200 baud)."""
 
 
 CONNECT_S = 5.0
@@ -14,6 +17,11 @@ CONNECT_S = 5.0
 
 CARRIED_GAP_S = 0.2
 """The least gap where a modem or a broker carries the bytes: they keep no silence, and may cut a frame in two and wait."""
+
+
+def turn_s(characters: Decimal, byte_s: float) -> float:
+    """The turn-round of a line of known speed."""
+    return max(float(characters) * byte_s, LEAST_TURN_S)
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +38,8 @@ class Timing:
     worst_reply_s: float | None = None
     gap_s: float = 0.03
     connect_s: float = CONNECT_S
+    silence_s: float = TURN_S
+    """Before a question, after a good answer."""
 
     @property
     def quarantine_s(self) -> float:
@@ -39,4 +49,4 @@ class Timing:
     @property
     def turn_s(self) -> float:
         """Silence between a good answer and the next question; never longer than the gap."""
-        return min(TURN_S, self.gap_s)
+        return min(self.silence_s, self.gap_s)

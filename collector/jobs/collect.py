@@ -92,7 +92,7 @@ class Collect:
         memories = tuple(dict.fromkeys(recall.values()))
         choose = among(slots)
         plan = min((slot.plan for slot in slots), default="")
-        whole = Visit(task.registered.meter, (), (), (), ())
+        whole = Visit(task.registered.meter, (), (), lambda: (), ())
         readings: list[Reading] = []
         rejects: list[Rejected] = []
         for _ in range(ROUNDS):

@@ -8,11 +8,14 @@ from collections.abc import Iterable, Mapping
 from collector.acquisition.line import Line
 from collector.acquisition.links import Beside, make_link
 from collector.acquisition.listening import Ports
-from collector.acquisition.timing import CARRIED_GAP_S, CONNECT_S, Timing
+from collector.acquisition.serial_link import byte_s
+from collector.acquisition.timing import CARRIED_GAP_S, CONNECT_S, TURN_S, Timing, turn_s
 from collector.clock import Clock
 from collector.jobs.route import Route
+from collector.settings.link_url import LinkUrl
 from collector.settings.schema import Channel
 from collector.settings.secrets import channel_password
+from protocols.dialect import Dialect
 from protocols.dialects import DIALECTS
 
 
@@ -60,9 +63,15 @@ def routes_for(
             worst_reply_s=channel.quarantine.total_seconds(),
             gap_s=gap_s,
             connect_s=call_s if channel.link.scheme == "listen" else CONNECT_S,
+            silence_s=_silence_s(channel.link, dialect),
         )
         routes[channel.name] = Route(channel.name, line, dialect, timing)
     return routes
+
+
+def _silence_s(link: LinkUrl, dialect: Dialect) -> float:
+    """Before a question; a serial server behind `tcp://` is set by hand, and does not tell how fast."""
+    return turn_s(dialect.turn_chars, byte_s(link.line)) if link.scheme in ("serial", "rfc2217") else TURN_S
 
 
 def _beside(channel: Channel) -> Beside:

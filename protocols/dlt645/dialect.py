@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from decimal import Decimal
 
 from protocols.dialect import Decoded, Exchange, Wanted
 from protocols.dlt645 import answers, dump, load_records, settlements
@@ -53,6 +54,7 @@ class Dlt645Dialect:
     family = "dlt645"
     streaming = True
     gap_ms = 500
+    turn_chars = Decimal(1)  # DL/T 645-2007 wants none; the meter's transmitter has to let go of the line
     """Bytes of one frame follow each other within this time (quoted from the standard by greensea/dlt645)."""
 
     def session(self) -> Dlt645Session:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 
 from protocols.dialect import Decoded, Exchange, Wanted
 from protocols.modbus.blocks import identity_block, plan_blocks, read_blocks, read_words
@@ -25,6 +26,7 @@ class ModbusDialect:
     gap_ms: int
     open_session: Callable[[], Session]
     take_apart: Callable[[bytes], list[Decoded]]
+    turn_chars: Decimal = Decimal(0)
     also_units: frozenset[int] = frozenset()
     family: str = "modbus"
 
@@ -88,6 +90,7 @@ MODBUS_RTU = ModbusDialect(
     name="modbus-rtu",
     streaming=True,
     gap_ms=30,
+    turn_chars=Decimal("3.5"),  # MODBUS over Serial Line V1.02 §2.5.1.1
     open_session=RtuSession,
     take_apart=decode_rtu,
 )
