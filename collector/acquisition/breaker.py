@@ -1,6 +1,6 @@
 """A breaker per meter: one that is dead is not asked again and again by every plan that owes something of it.
 
-After `FAILURES` visits in a row that brought nothing at all it opens: the meter is left alone but for one visit now and
+After `FAILURES` rounds in a row that brought nothing at all it opens: the meter is left alone but for one visit now and
 then (a probe), with pauses that double up to `LONGEST`. The first answer closes it. It says one line when it opens and one
 when it closes. What is owed meanwhile is missing for the reason of the last visit, which is the meter's or its line's and
 not ours. Pure: time comes in.
@@ -45,7 +45,7 @@ class Breakers:
         self._states: dict[str, _State] = {}
 
     def failed(self, meter: str, trouble: Trouble, now: datetime) -> bool:
-        """A visit brought nothing. True: this is what opened the breaker."""
+        """A round brought nothing, its retries included. True: this is what opened the breaker."""
         state = self._states.setdefault(meter, _State(since=now))
         state.failures += 1
         state.last = trouble
@@ -64,6 +64,10 @@ class Breakers:
         """When an open breaker lets the next visit through; None where it is closed."""
         state = self._states.get(meter)
         return state.probe_at if state is not None else None
+
+    def doubted(self, meter: str) -> bool:
+        """The last round brought nothing. Another try at once helps against noise, and hardly against this."""
+        return meter in self._states
 
     def trouble(self, meter: str) -> Trouble | None:
         """Why nothing comes from a meter whose breaker is open."""

@@ -19,13 +19,14 @@ PAUSED = "paused"
 class Rule:
     """`again`: another try at once may bring it. `leave`: after the last try this meter is asked no more in this visit.
 
-    `alive`: it is the meter itself that says so.
+    `alive`: it is the meter itself that says so. `cheap`: no time-out has passed, and the connection is a new one.
     """
 
     owner: Owner
     again: bool = False
     leave: bool = False
     alive: bool = False
+    cheap: bool = False
 
     @property
     def in_vain(self) -> bool:
@@ -37,7 +38,7 @@ OUTCOMES: dict[str, Rule] = {
     # the medium
     "connection_refused": Rule(Owner.TERMINAL, leave=True),
     "connection_timeout": Rule(Owner.UPLINK, leave=True),
-    "connection_lost": Rule(Owner.UPLINK, again=True, leave=True),
+    "connection_lost": Rule(Owner.UPLINK, again=True, leave=True, cheap=True),
     "not_online": Rule(Owner.UPLINK, leave=True),
     "unreachable": Rule(Owner.UPLINK, leave=True),
     "unknown_host": Rule(Owner.OURS, leave=True),
@@ -53,7 +54,7 @@ OUTCOMES: dict[str, Rule] = {
     # somebody else answers, or an answer that is late
     "wrong_unit": Rule(Owner.LINE, again=True),
     "foreign_address": Rule(Owner.LINE, again=True),
-    "wrong_transaction": Rule(Owner.LINE, again=True),
+    "wrong_transaction": Rule(Owner.LINE, again=True, cheap=True),
     # the meter answers what it was not asked
     "wrong_length": Rule(Owner.METER, again=True),
     "wrong_function": Rule(Owner.METER, again=True),

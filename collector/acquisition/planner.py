@@ -8,8 +8,9 @@ hundred thousand come due at once they are made a slice at a time (`advance`), a
 
 It is a source of tasks (`tasks.py`): lines pull from it, most urgent first.
 
-After a failed round a slot waits, twice as long each time, with a spread that differs from meter to meter, so that many
-silent meters do not come back in step.
+A round is a first try and, once all meters have had theirs, the retries of those that failed (fault matrix F29: first round
+first, retries at its end). A meter whose last round brought nothing has one try a round. After a failed round a slot waits,
+twice as long each time, with a spread that differs from meter to meter, so that many silent meters do not come back in step.
 """
 
 from __future__ import annotations
@@ -27,9 +28,9 @@ from collector.acquisition.calendar import timetable
 from collector.acquisition.pauses import LeftOut, is_left_out
 from collector.acquisition.plan import Gives, Owed, owed
 from collector.acquisition.ready import Ready
-from collector.acquisition.tasks import Collected, Task
+from collector.acquisition.tasks import Before, Collected, Task
 from collector.acquisition.urgency import Urgency, urgency_of
-from storage.records import PlanVersion, Slot
+from storage.records import Missing, PlanVersion, Slot
 from storage.registry import Registered
 
 FIRST_PAUSE = timedelta(minutes=1)
@@ -59,6 +60,19 @@ class _Open:
     in_hand: bool = False
     overdue: bool = False
     """Its window closed while it was in hand."""
+    before: Before | None = None
+    """What this round has said of it so far; the ledger does not know it yet."""
+
+
+@dataclass(frozen=True, slots=True)
+class Expired:
+    """A slot whose window has closed without a value. `tries`: failed rounds that the ledger knows of. `missing`: what it does
+    not know yet, of a round that was not over.
+    """
+
+    slot: Slot
+    tries: int
+    missing: Missing | None = None
 
 
 @dataclass(slots=True)
@@ -160,14 +174,27 @@ class Planner:
             for slot in wanted:
                 self._open[slot].in_hand = True
             if wanted:
-                cutoffs = {slot: cutoff for slot in wanted if (cutoff := self._open[slot].owed.cutoff)}
-                return Task(self._registered[wanted[0].meter], tuple(sorted(wanted)), urgency, cutoffs=cutoffs)
+                return self._task(wanted, urgency)
         return None
 
+    def _task(self, slots: Sequence[Slot], urgency: Urgency) -> Task:
+        meter, states = slots[0].meter, [(slot, self._open[slot]) for slot in slots]
+        cutoffs = {slot: state.owed.cutoff for slot, state in states if state.owed.cutoff}
+        before = {slot: state.before for slot, state in states if state.before}
+        in_rounds = None if self.breakers.doubted(meter) else before
+        return Task(self._registered[meter], tuple(sorted(slots)), urgency, cutoffs=cutoffs, before=in_rounds)
+
     def ended(self, collected: Collected, now: datetime) -> None:
-        """What was not filled waits for its next try."""
+        """What may still come in this round waits for its end, the rest for its next try."""
         done = set(collected.filled)
         self.filled(done)
+        for one in collected.again:
+            slot = one.missing.slot
+            done.add(slot)
+            if state := self._open.get(slot):
+                state.before = one
+                self._let_go(slot, state)
+                self._make_ready(slot, state)
         self.failed([slot for slot in collected.task.slots if slot not in done], now)
 
     def put_off(self, task: Task, until: datetime) -> None:
@@ -194,14 +221,15 @@ class Planner:
         for slot in slots:
             if state := self._open.get(slot):
                 state.tries += 1
+                state.before = None
                 self._rest(slot, state, now + pause(slot.meter, state.tries))
 
-    def expired(self, now: datetime) -> list[tuple[Slot, int]]:
-        """Slots whose window has closed without a value, with the number of failed rounds; they are gone afterwards.
+    def expired(self, now: datetime) -> list[Expired]:
+        """Slots whose window has closed without a value; they are gone afterwards.
 
         A slice of them: ask again until there is none.
         """
-        gone: list[tuple[Slot, int]] = []
+        gone: list[Expired] = []
         while len(gone) < MOST_EXPIRED and self._closing and self._closing[0][0] <= now:
             _, slot = heapq.heappop(self._closing)
             state = self._open.get(slot)
@@ -211,7 +239,7 @@ class Planner:
                 state.overdue = True  # `_let_go` puts it back
             else:
                 self.filled([slot])
-                gone.append((slot, state.tries))
+                gone.append(Expired(slot, state.tries, state.before.missing if state.before else None))
         return gone
 
     def next_alarm(self, now: datetime) -> datetime:
@@ -285,7 +313,7 @@ class Planner:
         one = self._registered.get(slot.meter)
         if one is None or one.meter.channel not in self.polled or is_left_out(slot.plan, one, self._left_out):
             return
-        late = state.tries > 0 or self.breakers.rests_until(slot.meter) is not None
+        late = state.tries > 0 or state.before is not None or self.breakers.rests_until(slot.meter) is not None
         self._ready.put(slot, one.meter.channel, state.urgency, state.owed.closes, late=late)
 
     def _rest(self, slot: Slot, state: _Open, until: datetime) -> None:

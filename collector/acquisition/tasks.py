@@ -14,13 +14,30 @@ from datetime import datetime
 from typing import Protocol
 
 from collector.acquisition.urgency import Urgency
-from storage.records import Batch, Receipt, Slot, Source
+from storage.records import Batch, Missing, Receipt, Slot, Source
 from storage.registry import Registered
 
 
 @dataclass(frozen=True, slots=True)
+class Before:
+    """What the tries of this round have said of a slot so far: so many, and why it would be missing. Not stored yet. `tries` 0:
+    the visit ended before its question.
+
+    `alive`: the meter gave something else in this round.
+    """
+
+    tries: int
+    missing: Missing
+    alive: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Task:
-    """What one meter is asked for in one visit. `source`: how the readings are marked; a backfill says so."""
+    """What one meter is asked for in one visit. `source`: how the readings are marked; a backfill says so.
+
+    `before`: where its source makes rounds, what this round has said before of these slots. Then a slot that another try may
+    still bring comes back as `Collected.again` and is not yet missing. None: what this visit does not bring is missing.
+    """
 
     registered: Registered
     slots: tuple[Slot, ...]
@@ -28,16 +45,20 @@ class Task:
     source: Source = Source.POLL
     cutoffs: Mapping[Slot, datetime] = field(default_factory=dict)
     """Until when (open) a value of theirs counts as first round; without one: always."""
+    before: Mapping[Slot, Before] | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Collected:
-    """What one task came to: what was committed, and which of its slots have their value. The others are `batch.missing`."""
+    """What one task came to: what was committed, and which of its slots have their value. The others are `batch.missing`, but
+    for those that are to be tried `again` at the end of the round.
+    """
 
     task: Task
     batch: Batch
     receipt: Receipt
     filled: tuple[Slot, ...]
+    again: tuple[Before, ...] = ()
 
 
 class TaskSource(Protocol):

@@ -29,7 +29,7 @@ MOST_FRAMES = 256
 @dataclass(frozen=True, slots=True)
 class Failed:
     """A question without an answer. `ids`: the profile's ids that it would have brought. `attempts`: tries until it was given
-    up; for a question that was not even asked, those of the one that ended the visit.
+    up; for a question that was not even `asked`, those of the one that ended the visit.
     """
 
     ids: tuple[str, ...]
@@ -37,6 +37,7 @@ class Failed:
     owner: Owner
     detail: str
     attempts: int
+    asked: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,13 +86,15 @@ async def read_meter(
     timing: Timing,
     *,
     plan: str = "",
+    later: bool = False,
 ) -> Visit:
-    """Ask one meter for all that is wanted.
+    """Ask one meter for all that is wanted. `later`: a meter that has given nothing yet is not asked again in this visit, but
+    at the end of the round, and that is the caller's affair.
 
     Where profile and registry both say which meter it must be, that is asked first, and nothing another meter says is
     believed. A meter that gave no answer after its retries is asked no further questions: they fail for the same reason.
     """
-    visit = _Visiting(line, dialect, timing, Errand(meter.meter, meter.channel, plan))
+    visit = _Visiting(line, dialect, timing, Errand(meter.meter, meter.channel, plan), later=later)
     visit.failed += _unknown(profile, wanted)
     try:
         requests = dialect.requests(profile, meter.address, wanted)
@@ -137,8 +140,9 @@ async def _identify(visit: _Visiting, profile: Profile, meter: Meter, identity: 
 class _Visiting:
     """A visit under way."""
 
-    def __init__(self, line: Line, dialect: Dialect, timing: Timing, errand: Errand) -> None:
+    def __init__(self, line: Line, dialect: Dialect, timing: Timing, errand: Errand, *, later: bool = False) -> None:
         self._line, self.dialect, self._timing, self._errand = line, dialect, timing, errand
+        self._later = later
         self._attempts: list[Attempt] = []
         self._stopped: Failed | None = None
         self.answered: list[Answered] = []
@@ -152,7 +156,7 @@ class _Visiting:
     async def ask_for_values(self, request: Request) -> None:
         """One of the questions that bring values; not asked any more once the visit has been stopped."""
         if self._stopped is not None:
-            self.failed.append(replace(self._stopped, ids=request.ids))
+            self.failed.append(replace(self._stopped, ids=request.ids, asked=self._stopped.ids == ()))
             return
         found = await self.ask(request)
         if isinstance(found, Answered):
@@ -185,7 +189,14 @@ class _Visiting:
         while True:
             one = await self._line.exchange(self.dialect, request, self._timing, self._errand)
             self._attempts.append(one.attempt)
-            if one.telegram is not None or left == 0 or not rule(one.attempt.outcome).again:
+            if one.telegram is not None:
+                self._later = False
+                return one
+            if (
+                left == 0
+                or not rule(one.attempt.outcome).again
+                or (self._later and not rule(one.attempt.outcome).cheap)
+            ):
                 return one
             left -= 1
 

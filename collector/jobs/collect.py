@@ -1,9 +1,9 @@
 """Collecting: a task of the planner goes to its line, what the meter said is translated, and one batch is committed.
 
-What a visit did not bring is committed as missing, with its reason, in the same batch: a slot that was asked for is never
-without one or the other. What a meter kept is known by its own stamp and looked for until it is found, or shown not to be
-there (`acquisition.recall`); another stamp than the owed one never fills the slot. Where the meter may still have a missing
-value later, its `Missing` says until when.
+What a round did not bring is committed as missing, with its reason, in the same batch as its last visit: a slot that was asked
+for is never without one or the other, but for those that its source asks for again at the end of the round. What a meter kept
+is known by its own stamp and looked for until it is found, or shown not to be there (`acquisition.recall`); another stamp than
+the owed one never fills the slot. Where the meter may still have a missing value later, its `Missing` says until when.
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ from zoneinfo import ZoneInfo
 from collector.acquisition.gaps import OVERWRITTEN, memory_of
 from collector.acquisition.outcome import rule
 from collector.acquisition.recall import REFUSED, FailureOf, Lost, recalls
-from collector.acquisition.tasks import Collected, Task
+from collector.acquisition.tasks import Before, Collected, Task
+from collector.acquisition.urgency import Urgency
 from collector.acquisition.visit import Failed, Visit, read_meter
 from collector.clock import Clock
 from collector.jobs.care import care, frames_of, parted
@@ -71,10 +72,12 @@ class Collect:
         words, slots = parted(task.slots)
         seen = await self._visit(task, slots, profile, route)
         visit = seen.visit
-        cared = await care(task, words, route, self._zone, self._clock, _silent(visit)) if words else Batch()
+        by = replace(route, timing=replace(route.timing, retries=0)) if _later(task) and not visit.answered else route
+        cared = await care(task, words, by, self._zone, self._clock, _silent(visit)) if words else Batch()
         readings = list(_one_a_slot(seen.readings, slots))
         filled = {reading.slot for reading in readings if reading.slot is not None}
-        missing = [self._missing(slot, seen, profile) for slot in slots if slot not in filled]
+        lacking = [self._missing(slot, seen, profile) for slot in slots if slot not in filled]
+        again, missing = _round(task, lacking, route.timing.retries, alive=bool(readings))
         batch = replace(
             cared,
             attempts=visit.attempts + cared.attempts,
@@ -84,7 +87,7 @@ class Collect:
             late=frozenset(_late(readings, task.cutoffs)) | cared.late,
         )
         receipt = await self._ledger.append(batch)
-        return Collected(task, batch, receipt, tuple(sorted(filled | {done.slot for done in cared.done})))
+        return Collected(task, batch, receipt, tuple(sorted(filled | {done.slot for done in cared.done})), again)
 
     async def _visit(self, task: Task, slots: Sequence[Slot], profile: Profile, route: Route) -> _Seen:
         """Ask, and go on asking where the meter's memory has to be looked through."""
@@ -100,7 +103,9 @@ class Collect:
             if not wanted:
                 break
             visit = await read_meter(
-                route.line, route.dialect, profile, task.registered.meter, wanted, route.timing, plan=plan
+                *(route.line, route.dialect, profile, task.registered.meter, wanted, route.timing),
+                plan=plan,
+                later=_later(task) and not whole.answered,
             )
             made = self._translate(visit, task, profile, choose)
             readings += made.readings
@@ -127,13 +132,13 @@ class Collect:
         readings = tuple(reading for part in parts for reading in part.readings)
         return Translation(readings, tuple(reject for part in parts for reject in part.rejects))
 
-    def _missing(self, slot: Slot, seen: _Seen, profile: Profile) -> Missing:
+    def _missing(self, slot: Slot, seen: _Seen, profile: Profile) -> Before:
         register = profile.find(slot.quantity, slot.basis)
         lost = seen.lost.get(slot)
         reason, detail = (lost.reason, lost.detail) if lost else _reason(slot, seen, profile, self._zone)
         failed = seen.visit.failure(register.id) if register else None
         now = self._clock.now()
-        return Missing(
+        missing = Missing(
             slot,
             data_day(slot.at, slot.basis, self._zone),
             reason,
@@ -143,6 +148,34 @@ class Collect:
             since=_first(seen.visit.attempts, now),
             expires=_expires(slot, lost, register, now, self._zone),
         )
+        return Before(missing.attempts if failed is None or failed.asked else 0, missing)
+
+
+def _later(task: Task) -> bool:
+    """Who waits in person has retries at once; for all others those of a meter that gives nothing are their source's affair."""
+    return task.urgency is not Urgency.ON_DEMAND
+
+
+def _round(
+    task: Task, lacking: Iterable[Before], retries: int, *, alive: bool
+) -> tuple[tuple[Before, ...], tuple[Missing, ...]]:
+    """What a retry at the end of the round may still bring, and what is missing: all, where it is over for a meter that gave
+    nothing in it.
+    """
+    if task.before is None:
+        return (), tuple(one.missing for one in lacking)
+    alive = alive or any(one.alive for one in task.before.values())
+    so_far: list[Before] = []
+    for one in lacking:
+        tries, missing = one.tries, one.missing
+        if before := task.before.get(missing.slot):
+            tries += before.tries
+            attempts = missing.attempts + before.missing.attempts
+            missing = replace(missing, attempts=attempts, since=before.missing.since)
+        so_far.append(Before(tries, missing, alive))
+    over = not alive and any(one.tries > retries for one in so_far)
+    again = [one for one in so_far if not over and one.tries <= retries and rule(one.missing.reason).again]
+    return tuple(again), tuple(one.missing for one in so_far if one not in again)
 
 
 def _silent(visit: Visit) -> Failed | None:

@@ -12,9 +12,10 @@ import logging
 from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from collector.acquisition.breaker import FAILURES, Trouble
+from collector.acquisition.budget import Budget
 from collector.acquisition.line import Line
 from collector.acquisition.outcome import OK, PAUSED, rule
 from collector.acquisition.planner import Planner, pause
@@ -29,7 +30,7 @@ from collector.jobs.routes import no_channel
 from storage.days import data_day
 from storage.errors import DatabaseBusy, DatabaseUnusable
 from storage.ledger.port import Ledger
-from storage.records import Batch, Missing, Owner, Slot
+from storage.records import Attempt, Batch, Missing, Owner, Slot
 
 log = logging.getLogger(__name__)
 
@@ -53,7 +54,7 @@ class _Worker:
 class Poll:
     """The sources' hands. `listened`: channels whose meters push. `watch` is told of every task that has been committed.
 
-    `sources`: where tasks come from beside the planner. `turns`: how a line is shared.
+    `sources`: where tasks come from beside the planner. `turns`: how a line is shared. `budget`: what a meter may cost in vain.
     """
 
     def __init__(
@@ -70,6 +71,7 @@ class Poll:
         drain_s: float,
         watch: Callable[[Collected], None] = lambda _: None,
         turns: Callable[[], Turns] = Turns,
+        budget: Budget | None = None,
     ) -> None:
         self._planner = planner
         self._sources: tuple[TaskSource, ...] = (planner, *sources)
@@ -82,6 +84,7 @@ class Poll:
         self._drain_s = drain_s
         self._watch = watch
         self._turns = turns
+        self._budget = Budget() if budget is None else budget
         self._workers: dict[Line, tuple[_Worker, asyncio.Task[None]]] = {}
         self._by_channel: dict[str, _Worker] = {}
         self._idle_channels: set[str] = set()
@@ -199,8 +202,10 @@ class Poll:
         True: there may be more.
         """
         expired = self._planner.expired(self._clock.now())
-        if untried := [slot for slot, tries in expired if tries == 0]:
-            await self._append(Batch(missing=tuple(self._never(untried))))
+        missing = [one.missing for one in expired if one.missing is not None]
+        missing += self._never(one.slot for one in expired if one.missing is None and one.tries == 0)
+        if missing:
+            await self._append(Batch(missing=tuple(missing)))
         return bool(expired)
 
     def _never(self, slots: Iterable[Slot]) -> Iterable[Missing]:
@@ -219,7 +224,10 @@ class Poll:
         elif one is not None and one.meter.channel not in self.routes:
             reason, detail = no_channel(one.meter.channel)
         elif trouble := self._planner.breakers.trouble(slot.meter):
-            detail = f"left alone after {FAILURES} visits in vain; the last: {trouble.detail}"
+            detail = f"left alone after {FAILURES} rounds in vain; the last: {trouble.detail}"
+            return trouble.reason, trouble.owner, detail
+        elif trouble := self._budget.trouble(slot.meter, self._clock.now()):
+            detail = f"it has had its share of its line's time; the last: {trouble.detail}"
             return trouble.reason, trouble.owner, detail
         elif one is not None and (trouble := self._by_channel[one.meter.channel].silence.trouble(slot.meter)):
             return trouble.reason, trouble.owner, f"its turn did not come: nothing came over its line; {trouble.detail}"
@@ -250,14 +258,21 @@ class Poll:
             task = source.take(channel, urgency, now)
             if task is None:
                 continue
-            until = self._planner.breakers.rests_until(task.registered.meter.meter)
-            if until is not None and until > now and task.urgency is not Urgency.ON_DEMAND:
+            if (until := self._rests_until(task, now)) is not None:
                 source.put_off(task, until)
                 self.wake()
                 continue
             worker.turns.served(urgency)
             return source, task
         return None
+
+    def _rests_until(self, task: Task, now: datetime) -> datetime | None:
+        """Until when a meter that costs its line time in vain is left alone; who waits in person tries all the same."""
+        if task.urgency is Urgency.ON_DEMAND:
+            return None
+        meter = task.registered.meter.meter
+        ends = (self._planner.breakers.rests_until(meter), self._budget.rests_until(meter, now))
+        return max((end for end in ends if end is not None and end > now), default=None)
 
     def _waiting(self, worker: _Worker, now: datetime) -> dict[Urgency, tuple[datetime, int, str]]:
         """By urgency: the first window to close, and where its task is to be had."""
@@ -290,21 +305,32 @@ class Poll:
 
     def _note(self, worker: _Worker, collected: Collected) -> None:
         """What a visit says of the meter and of its line."""
-        meter, breakers, now = collected.task.registered.meter.meter, self._planner.breakers, self._clock.now()
-        if collected.batch.readings or collected.batch.done:
+        task, batch, now = collected.task, collected.batch, self._clock.now()
+        meter, breakers = task.registered.meter.meter, self._planner.breakers
+        route = self.routes.get(task.registered.meter.channel)
+        if route is not None:
+            for attempt in batch.attempts:
+                if rule(attempt.outcome).in_vain:
+                    took = timedelta(seconds=held_s(attempt, route))
+                    self._budget.spent(meter, took, _trouble(attempt), now)
+        if batch.readings or batch.done or any(attempt.outcome == OK for attempt in batch.attempts):
             worker.silence.broken()
+        if batch.readings or batch.done:
+            self._budget.answered(meter)
             if (since := breakers.answered(meter)) is not None:
                 log.info("%s answers again, after it had failed since %s", meter, since.isoformat(timespec="seconds"))
             return
-        if any(attempt.outcome == OK for attempt in collected.batch.attempts):
-            worker.silence.broken()
-        elif missing := collected.batch.missing:
-            worker.silence.in_vain(meter, Trouble(missing[-1].reason, missing[-1].owner, missing[-1].detail))
-        in_vain = [missing for missing in collected.batch.missing if rule(missing.reason).in_vain]
-        if in_vain and len(in_vain) == len(collected.batch.missing):
+        lacking = [*batch.missing, *(one.missing for one in collected.again)]
+        in_vain = [Trouble(one.reason, one.owner, one.detail) for one in lacking]
+        if not in_vain:
+            return
+        if all(attempt.outcome != OK for attempt in batch.attempts):
+            worker.silence.in_vain(meter, in_vain[-1])
+        alive = task.before is not None and any(one.alive for one in task.before.values())
+        if not alive and not collected.again and all(rule(one.reason).in_vain for one in in_vain):
             last = in_vain[-1]
-            if breakers.failed(meter, Trouble(last.reason, last.owner, last.detail), now):
-                told = "%s: %d visits in a row brought nothing, left alone but for a try now and then: %s: %s"
+            if breakers.failed(meter, last, now):
+                told = "%s: %d rounds in a row brought nothing, left alone but for a try now and then: %s: %s"
                 log.warning(told, meter, FAILURES, last.reason, last.detail)
 
     async def _append(self, batch: Batch) -> None:
@@ -316,3 +342,13 @@ class Poll:
                 await asyncio.sleep(BUSY_PAUSE_S)
             else:
                 return
+
+
+def held_s(attempt: Attempt, route: Route) -> float:
+    """How long a try in vain kept a line from others: where framing needs silence, as long as an answer may be late."""
+    took_s = attempt.duration_us / 1e6
+    return max(took_s, route.timing.quarantine_s) if route.dialect.streaming else took_s
+
+
+def _trouble(attempt: Attempt) -> Trouble:
+    return Trouble(attempt.outcome, attempt.owner or rule(attempt.outcome).owner, attempt.detail)

@@ -37,7 +37,7 @@ def tasks(planner: Planner, now: datetime) -> list[Task]:
 def expired(planner: Planner, now: datetime) -> list[tuple[Slot, int]]:
     while planner.advance(now):
         pass
-    return planner.expired(now)
+    return [(one.slot, one.tries) for one in planner.expired(now)]
 
 
 def test_a_slot_in_hand_is_not_asked_twice_and_a_failed_one_waits_its_turn() -> None:
