@@ -30,7 +30,7 @@ from collector.acquisition.plan import Gives, Owed, owed
 from collector.acquisition.ready import Ready
 from collector.acquisition.tasks import Before, Collected, Task
 from collector.acquisition.urgency import Urgency, urgency_of
-from storage.records import Missing, PlanVersion, Slot
+from storage.records import PlanVersion, Slot
 from storage.registry import Registered
 
 FIRST_PAUSE = timedelta(minutes=1)
@@ -66,13 +66,13 @@ class _Open:
 
 @dataclass(frozen=True, slots=True)
 class Expired:
-    """A slot whose window has closed without a value. `tries`: failed rounds that the ledger knows of. `missing`: what it does
+    """A slot whose window has closed without a value. `tries`: failed rounds that the ledger knows of. `before`: what it does
     not know yet, of a round that was not over.
     """
 
     slot: Slot
     tries: int
-    missing: Missing | None = None
+    before: Before | None = None
 
 
 @dataclass(slots=True)
@@ -239,7 +239,7 @@ class Planner:
                 state.overdue = True  # `_let_go` puts it back
             else:
                 self.filled([slot])
-                gone.append(Expired(slot, state.tries, state.before.missing if state.before else None))
+                gone.append(Expired(slot, state.tries, state.before))
         return gone
 
     def next_alarm(self, now: datetime) -> datetime:

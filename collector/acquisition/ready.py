@@ -23,10 +23,10 @@ SLACK = 64
 
 @dataclass(slots=True)
 class _Meter:
-    """One meter's slots of one urgency."""
+    """One meter's slots of one urgency, each with its rank; the best is the meter's."""
 
     rank: Rank
-    slots: dict[Slot, None] = field(default_factory=dict)
+    slots: dict[Slot, Rank] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -80,7 +80,7 @@ class Ready:
         elif rank < meter.rank:
             meter.rank = rank
             queue.push(rank, slot.meter)
-        meter.slots[slot] = None
+        meter.slots[slot] = rank
 
     def discard(self, slot: Slot) -> None:
         """It waits no more, if it did."""
@@ -89,10 +89,13 @@ class Ready:
         channel, urgency = where
         queue = self._queues[channel][urgency]
         meter = queue.meters[slot.meter]
-        del meter.slots[slot]
+        rank = meter.slots.pop(slot)
         if not meter.slots:
             del queue.meters[slot.meter]
             self._tidy(channel, urgency)
+        elif rank == meter.rank:
+            meter.rank = min(meter.slots.values())
+            queue.push(meter.rank, slot.meter)
 
     def clear(self) -> None:
         """Nothing waits; who was taken when is remembered."""

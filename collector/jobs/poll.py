@@ -202,8 +202,12 @@ class Poll:
         True: there may be more.
         """
         expired = self._planner.expired(self._clock.now())
-        missing = [one.missing for one in expired if one.missing is not None]
-        missing += self._never(one.slot for one in expired if one.missing is None and one.tries == 0)
+        cut_short = [one.before for one in expired if one.before is not None]
+        missing = [one.missing for one in cut_short]
+        missing += self._never(one.slot for one in expired if one.before is None and one.tries == 0)
+        rounds = {one.missing.slot.meter: one.missing for one in cut_short if not one.alive}
+        for one in rounds.values():
+            self._round_failed(one)
         if missing:
             await self._append(Batch(missing=tuple(missing)))
         return bool(expired)
@@ -321,17 +325,22 @@ class Poll:
                 log.info("%s answers again, after it had failed since %s", meter, since.isoformat(timespec="seconds"))
             return
         lacking = [*batch.missing, *(one.missing for one in collected.again)]
-        in_vain = [Trouble(one.reason, one.owner, one.detail) for one in lacking]
-        if not in_vain:
+        if not lacking:
             return
         if all(attempt.outcome != OK for attempt in batch.attempts):
-            worker.silence.in_vain(meter, in_vain[-1])
+            worker.silence.in_vain(meter, Trouble(lacking[-1].reason, lacking[-1].owner, lacking[-1].detail))
         alive = task.before is not None and any(one.alive for one in task.before.values())
-        if not alive and not collected.again and all(rule(one.reason).in_vain for one in in_vain):
-            last = in_vain[-1]
-            if breakers.failed(meter, last, now):
-                told = "%s: %d rounds in a row brought nothing, left alone but for a try now and then: %s: %s"
-                log.warning(told, meter, FAILURES, last.reason, last.detail)
+        if not alive and not collected.again and all(rule(one.reason).in_vain for one in lacking):
+            self._round_failed(lacking[-1])
+
+    def _round_failed(self, last: Missing) -> None:
+        """A round of a meter brought nothing; why at last."""
+        meter = last.slot.meter
+        if not rule(last.reason).in_vain:
+            return
+        if self._planner.breakers.failed(meter, Trouble(last.reason, last.owner, last.detail), self._clock.now()):
+            told = "%s: %d rounds in a row brought nothing, left alone but for a try now and then: %s: %s"
+            log.warning(told, meter, FAILURES, last.reason, last.detail)
 
     async def _append(self, batch: Batch) -> None:
         while True:

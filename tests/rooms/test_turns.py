@@ -92,6 +92,15 @@ def test_a_line_that_can_do_half_leaves_nobody_out() -> None:
     assert count == dict.fromkeys(meters, 10)
 
 
+def test_a_slot_that_goes_takes_its_place_with_it() -> None:
+    ready = Ready()
+    ready.put(slot("m1"), "c1", Urgency.CURVE, NOW + QUARTER, late=False)
+    ready.put(slot("m1", "1-0:32.7.0"), "c1", Urgency.CURVE, NOW + 3 * QUARTER, late=False)
+    ready.put(slot("m2"), "c1", Urgency.CURVE, NOW + 2 * QUARTER, late=False)
+    ready.discard(slot("m1"))
+    assert popped(ready) == ["m2", "m1"]
+
+
 def test_what_comes_back_again_and_again_leaves_no_litter() -> None:
     ready = Ready()
     for step in range(10_000):
