@@ -4,6 +4,7 @@
     ledger ──► planner ────────────────┼─► poll      one worker a line
     broker ──► intake ─────────────────┴─► receive   acknowledged after the commit
     ledger ──► backfill ► poll                       what meters still know of days gone by
+    ledger ──► orders ───► poll                       on demand, beside the plans
     ledger ──► settle                                verdicts every minute, deliveries at the hour that is configured
     ledger ──► clock_rounds                          what the meters' clocks come to, daily
 
@@ -26,6 +27,7 @@ from collector.acquisition.pauses import Pauses
 from collector.acquisition.plan import gives_by
 from collector.acquisition.planner import LONGEST_WINDOW, Planner
 from collector.acquisition.schedule import ScheduledWaker, Waker
+from collector.acquisition.submitted import Submitted
 from collector.acquisition.tasks import Collected
 from collector.clock import Clock, sleep_until_or_set
 from collector.errors import SettingsError
@@ -33,11 +35,13 @@ from collector.jobs.backfill import Backfill
 from collector.jobs.clock_rounds import ClockRounds
 from collector.jobs.collect import Collect, Route
 from collector.jobs.hour import Hour
+from collector.jobs.orders import Orders
 from collector.jobs.poll import Poll
 from collector.jobs.receive import PROTOCOL, Receive, filled
 from collector.jobs.receivers import Receiving, cutoffs_owed, owed_slots, receivers_for
 from collector.jobs.registry import import_registry
 from collector.jobs.routes import line_key, routes_for
+from collector.jobs.serving import Serving
 from collector.jobs.settle import Settle
 from collector.settings.schema import Channel, Settings
 from protocols.profile import Profile
@@ -55,7 +59,8 @@ LOOK_EVERY = timedelta(minutes=1)
 class Daemon:
     """Collects, judges and hands over until told to stop. The ledger is the caller's: opened before, closed after.
 
-    `settle` False: whoever drives the clock judges and hands over himself.
+    `settle` False: whoever drives the clock judges and hands over himself. `orders`: serve what others ask on demand by the
+    ledger; only who holds the office of collecting may (`storage.office`). Empty: don't; else who we are.
     """
 
     def __init__(
@@ -68,6 +73,7 @@ class Daemon:
         waker: Callable[[Clock], Waker] = ScheduledWaker,
         watch: Callable[[Collected], None] = lambda _: None,
         settle: bool = True,
+        orders: str = "",
     ) -> None:
         self._settings = settings
         self._profiles = dict(profiles)
@@ -78,6 +84,8 @@ class Daemon:
         self._watch = watch
         self._hour = Hour(clock.now())
         self._settle = Settle(settings, profiles, ledger, clock) if settle else None
+        self._orders = orders
+        self._on_demand = Submitted()
         self._stop = asyncio.Event()
         self._pushed = 0
         self._committed = asyncio.Event()
@@ -121,7 +129,7 @@ class Daemon:
         self._backfill = Backfill(self._planner, self._profiles, self._ledger, self._clock)
         poll = Poll(
             *(self._planner, self._collect, self._ledger, self._clock, waker, routes),
-            sources=(self._backfill.leads,),
+            sources=(self._backfill.leads, self._on_demand),
             listened=_listened(self._settings),
             drain_s=DRAIN_S,
             watch=self._seen,
@@ -138,6 +146,8 @@ class Daemon:
                 if self._settle is not None:
                     working.append(tasks.create_task(self._settle.run(self._stop)))
                     working.append(tasks.create_task(self._clocks(poll).run(self._stop)))
+                if self._orders:
+                    working.append(tasks.create_task(self._order_taker(poll).run(self._stop)))
                 following = tasks.create_task(self._follow(poll, receiving))
                 self._started.set_result((poll, self._backfill))
                 await self._stop.wait()
@@ -234,6 +244,10 @@ class Daemon:
         self._planner.load(versions, registered, now)
         self._planner.restore(filled_already, tried, now)
         await self._pauses_changed()
+
+    def _order_taker(self, poll: Poll) -> Orders:
+        serving = Serving(lambda: self._settings, self._profiles, self._ledger, self._clock, poll, self._on_demand)
+        return Orders(self._ledger, self._clock, serving.serve, by=self._orders)
 
     def _say_stranded(self) -> None:
         known = {channel.name for channel in self._settings.channels}

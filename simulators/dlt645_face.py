@@ -3,7 +3,7 @@
 Which identifier holds what, and how its digits are packed, is written here a second time, from the standard's tables, and
 not taken from the collector's: a wrong identifier there shall find no twin here. A meter answers its own address, an
 address whose high bytes are AA and whose low ones are its own, and `read address` to all AA. Where several answer at
-once, they spoil each other's bits, as they do on RS-485 (`collision`).
+once, they spoil each other's bytes, as they do on RS-485.
 
 Sources: appendix A of DL/T 645-2007 as told in public implementations (formats: the PyPI package dlt645, lua-dlt645).
 """
@@ -16,7 +16,6 @@ from datetime import date, datetime, timedelta
 
 from protocols.dlt645.frame import ANSWER, ERROR, MORE, Frame, Framer, encode
 from protocols.telegram import Garbage
-from simulators.collision import together
 from simulators.dlt645_records import records
 from simulators.dlt645_values import Answer, answer_of
 from simulators.errors import NoSuchData
@@ -61,9 +60,7 @@ class Delayed:
 
 @dataclass
 class Dlt645Meter:
-    """One meter as this protocol knows it. `preamble`: how many FE it sends first; makers differ (0 to 4). `lag_bits`: how many
-    bit times after the quickest on its line it begins, which is heard where several answer at once.
-    """
+    """One meter as this protocol knows it. `preamble`: how many FE it sends first; makers differ (0 to 4)."""
 
     address: str
     number: str
@@ -71,7 +68,6 @@ class Dlt645Meter:
     preamble: int = 0
     longest: int = LONGEST
     memories: Memories = field(default_factory=Memories)
-    lag_bits: int = 0
     exchanges: int = field(default=0, init=False)
     password: bytes = b"\x02\x00\x00\x00"
     wrong_passwords: int = field(default=0, init=False)
@@ -196,12 +192,10 @@ class Dlt645Bus:
                     one.hear_time(found, at)
                 continue
             sent = [
-                (one.lag_bits, data)
-                for one in self.meters
-                if one.is_meant(found.address) and (data := self._leave(one, found, at))
+                data for one in self.meters if one.is_meant(found.address) and (data := self._leave(one, found, at))
             ]
             if sent:
-                yield Delayed(together(sent), self._reply_s)
+                yield Delayed(_together(sent), self._reply_s)
 
     def _leave(self, one: Dlt645Meter, frame: Frame, at: datetime) -> bytes:
         """The answer as it leaves the meter: whole, spoilt, or not at all."""
@@ -217,3 +211,12 @@ class Dlt645Bus:
             case _:
                 self._truth.show(one.meter.name, at, said.displays)
                 return data
+
+
+def _together(sent: Sequence[bytes]) -> bytes:
+    """What a listener hears when several speak: a low level wins over a high one, bit by bit."""
+    heard = bytearray(b"\xff" * max(map(len, sent)))
+    for data in sent:
+        for place, byte in enumerate(data):
+            heard[place] &= byte
+    return bytes(heard)

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import zlib
 from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
@@ -57,8 +56,6 @@ __all__ = [
 MQTT_PORT = 1883
 PUSH_EVERY_S = 1.0
 """How often a fleet in real time looks whether a meter owes a message."""
-LONGEST_LAG_BITS = 200
-"""How differently meters begin to answer, at most: a twelfth of a second at 2400 baud. (They may differ by half a second.)"""
 _log = logging.getLogger(__name__)
 
 
@@ -241,11 +238,5 @@ async def simulate(
 
 def _on_the_line(one: Member) -> Dlt645Meter:
     address = one.entry.address.rjust(12, "0")
-    return Dlt645Meter(
-        address,
-        one.serial,
-        one.meter,
-        preamble=int(address[-1]) % 5,
-        lag_bits=zlib.crc32(address.encode()) % LONGEST_LAG_BITS,
-        password=bytes.fromhex(one.entry.password),
-    )
+    password = bytes.fromhex(one.entry.password)
+    return Dlt645Meter(address, one.serial, one.meter, preamble=int(address[-1]) % 5, password=password)

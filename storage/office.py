@@ -32,17 +32,53 @@ def office(url: str, role: str = COLLECT) -> Iterator[None]:
     lock = database.with_name(f"{database.name}.{role}")
     descriptor = _open(lock)
     try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            holder = os.pread(descriptor, 32, 0).decode("ascii", "replace").strip()
-            who = f"process {holder}" if holder else "another process"
-            raise OfficeTaken(f"{database}: {who} collects into this database already; stop that one first") from None
+        if not _locked(descriptor):
+            number = _holder(descriptor)
+            who = f"process {number}" if number else "another process"
+            raise OfficeTaken(f"{database}: {who} collects into this database already; stop that one first")
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, f"{os.getpid()}\n".encode("ascii"), 0)
         yield
     finally:
         os.close(descriptor)
+
+
+def is_held(url: str, role: str = COLLECT) -> bool:
+    """Is somebody in office? It may be over a moment later.
+
+    Who looks shares the lock for an instant, and never has it alone: that cannot be taken for a holder.
+    """
+    if url == "memory://":
+        return False
+    database = path_of(url)
+    try:
+        descriptor = os.open(database.with_name(f"{database.name}.{role}"), os.O_RDWR | os.O_CLOEXEC)
+    except OSError:  # it was never held, or is not for us to see
+        return False
+    try:
+        return not _tried(descriptor, fcntl.LOCK_SH)
+    finally:
+        os.close(descriptor)
+
+
+def _locked(descriptor: int) -> bool:
+    """Have the lock alone, unless somebody has it alone already; who only looks is gone in an instant."""
+    while not _tried(descriptor, fcntl.LOCK_EX):
+        if not _tried(descriptor, fcntl.LOCK_SH):
+            return False
+    return True
+
+
+def _tried(descriptor: int, how: int) -> bool:
+    try:
+        fcntl.flock(descriptor, how | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _holder(descriptor: int) -> str:
+    return os.pread(descriptor, 32, 0).decode("ascii", "replace").strip()
 
 
 def _open(lock: Path) -> int:

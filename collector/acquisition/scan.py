@@ -9,23 +9,16 @@ at one place of the tree is one of three:
     one         one meter's good answer, and nothing else: it is asked by its whole address, which proves it
     a crowd     several answers, or bytes that are none (they spoil each other's): the hundred places below are asked
 
-One good answer is no proof that nobody else spoke: one transmitter can drown another, and two answers in step may be heard as one
-of them. So one good answer is asked for once more with another question, whose answer is another one from each meter and at each
-moment (new meters all show the energy 0), and below it is asked as well, until `verify` digits are known.
+One good answer is no proof that nobody else spoke: one transmitter can drown another. So below one answer is asked as well, until
+`verify` digits are known.
 
-Nor is silence at the top a proof: many answers at once can hold a line down from end to end, and a gateway may swallow what it
-takes for broken. So the first hundred are asked in any case. A few bytes (`glitch`) are what such a crowd may leave, or what the
-line itself makes when a transmitter is switched; that is found out by asking somebody who is not there.
+Promise, as long as a collision is heard as anything but silence: of all meters that answer to shortened addresses each is found,
+but for those that share their last `verify` digits with one that was found; with `verify` = 12 there are none of those. What is
+asked with is a read, or *read address* where nobody answers to the read at the top; meters that know only the latter, among
+others that are read, are promised nothing.
 
-Promise, as long as a collision is heard as anything but silence (on a line that makes bytes of its own: as more than those):
-of all meters that answer to shortened addresses each is found, but for one that shares its last `verify` or more digits with one
-that was found, and was drowned by it in both answers to these digits; with `verify` = 12 there is no such meter. Where collisions
-are silence, whoever is alone with his last two digits is found. What is asked with is a read, or *read address* where nobody
-answers to the read at the top; meters that know only the latter, among others that are read, are promised nothing.
-
-It asks at most 4 + 100 × (the top, places with a crowd, or with somebody above the depth of `verify`) + 1 × (places with one
-good answer) + 6 × (addresses heard) times; the hundred are two where nobody below answers to the read, each silent question is
-repeated for every retry, a glitch twice, and the first glitch costs two questions more.
+It asks at most 4 + 100 × (places with a crowd, or with somebody above the depth of `verify`) + 6 × (addresses heard) times; the
+hundred are two where nobody below answers to the read, and each silent question is repeated for every retry.
 """
 
 from __future__ import annotations
@@ -42,10 +35,6 @@ from protocols.telegram import Request
 DIGITS = 2 * LENGTH
 TOTAL = "00010000"
 """Import active energy: what every meter on DL/T 645 has."""
-VOLTAGE = "02010100"
-"""Of the first phase: seldom the same on two meters, and another one a moment later."""
-NOT_THERE = "989898989898"
-"""An address that nobody is given."""
 PLACES = 100
 """One byte in BCD."""
 DISTURBANCES = 3
@@ -60,23 +49,17 @@ UNDIVIDED, HEARD_ONLY, NO_SHORT = "undivided", "heard_only", "no_short"
 @dataclass(frozen=True, slots=True)
 class Heard:
     """What came after one question. `addresses`: whose good answers came. `unnamed`: a good answer that does not say whose it is.
-    `noise`: bytes that are none. `glitch`: nothing but bytes that are too few to be anything.
+    `noise`: bytes that are none.
     """
 
     addresses: frozenset[str] = frozenset()
     unnamed: bool = False
     noise: bool = False
-    glitch: bool = False
 
     @property
     def nobody(self) -> bool:
-        """Silence, or as good as that."""
+        """Silence."""
         return not (self.addresses or self.unnamed or self.noise)
-
-    @property
-    def is_one(self) -> bool:
-        """One good answer, and nothing beside it."""
-        return len(self.addresses) == 1 and not (self.unnamed or self.noise)
 
 
 NOBODY = Heard()
@@ -149,7 +132,6 @@ class _Tree:
         self._verify = verify
         self._tries = 1 + retries
         self._ways: list[int] = []
-        self._own_bytes: bool | None = None
         self._ghosts: set[str] = set()
         self._strangers: set[str] = set()
         self._open: list[tuple[bool, int, str, _Place]] = []
@@ -165,7 +147,8 @@ class _Tree:
                 heard.append(one)
             if way == READ_ADDRESS and heard:
                 break
-        self._ways = self._ways or [READ]
+        if not heard:
+            return
         self._push((yield from self._weigh("", heard)))
         while self._open:
             yield from self._below(heapq.heappop(self._open)[-1])
@@ -200,11 +183,8 @@ class _Tree:
         heard = [(yield from self._ask(digits, way))]
         if heard[0].nobody:
             return None
-        if way == READ and len(digits) < DIGITS:
-            if heard[0].unnamed and not heard[0].addresses:
-                heard.append((yield from self._ask(digits, READ_ADDRESS)))
-            elif heard[0].is_one:
-                heard.append((yield from self._ask(digits, READ, VOLTAGE)))
+        if heard[0].unnamed and not heard[0].addresses and way == READ and len(digits) < DIGITS:
+            heard.append((yield from self._ask(digits, READ_ADDRESS)))
         return (yield from self._weigh(digits, heard))
 
     def _weigh(self, digits: str, heard: Sequence[Heard]) -> Generator[Request, Heard, _Place]:
@@ -237,14 +217,13 @@ class _Tree:
         self._ghosts.add(address)
         return False
 
-    def _ask(self, digits: str, way: int, target: str = TOTAL) -> Asking:
+    def _ask(self, digits: str, way: int) -> Asking:
         """One question, again if nobody answers. Whoever has not these digits was late with another answer: he is remembered,
-        and as he may have spoken into ours, it is asked again. So is a whole address that was answered with noise. A glitch that
-        comes each time, on a line that makes none of its own, is a crowd.
+        and as he may have spoken into ours, it is asked again. So is a whole address that was answered with noise.
         """
-        request = Request(_shown(digits), way, target if way == READ else "")
+        request = Request(_shown(digits), way, TOTAL if way == READ else "")
         heard = NOBODY
-        silent = disturbed = glitches = 0
+        silent = disturbed = 0
         while silent < self._tries and disturbed < DISTURBANCES:
             heard = yield request
             strangers = frozenset(one for one in heard.addresses if not one.endswith(digits))
@@ -253,24 +232,11 @@ class _Tree:
             spoilt = heard.noise and not heard.addresses and len(digits) == DIGITS
             if spoilt or (strangers and heard.nobody):
                 disturbed += 1
-            elif heard.nobody and heard.glitch and len(digits) < DIGITS and not (yield from self._makes_bytes()):
-                glitches += 1
-                if glitches == DISTURBANCES:
-                    return replace(heard, noise=True)
             elif heard.nobody:
                 silent += 1
             else:
                 break
         return heard
-
-    def _makes_bytes(self) -> Generator[Request, Heard, bool]:
-        """Whether bytes come when nobody is asked; found out once."""
-        if self._own_bytes is None:
-            self._own_bytes = False
-            for _ in range(2):
-                heard = yield Request(NOT_THERE, READ, TOTAL)
-                self._own_bytes |= heard.glitch or heard.noise
-        return self._own_bytes
 
     def _find(self, address: str) -> None:
         if address not in self._findings.found:

@@ -7,8 +7,8 @@ and gives no value. Nothing is asked here that could change a device.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 
 from collector.acquisition.line import Errand, Line
 from collector.acquisition.outcome import OK
@@ -94,9 +94,7 @@ def _medium_failed(attempt: Attempt, dialect: Dialect) -> bool:
 def what_was_heard(dialect: Dialect, request: Request, attempt: Attempt, more: bytes = b"") -> Heard:
     """What came after one question: the attempt's bytes, and `more` that was overheard afterwards."""
     if dialect.family == "dlt645":
-        data = attempt.received + more
-        frames = list(_frames(dialect, data, attempt.sent))
-        return replace(_whole(frames), glitch=not frames and bool(data.replace(attempt.sent, b"")))
+        return _whole(_frames(dialect, attempt.received + more, attempt.sent))
     if attempt.outcome in _FROM_GATEWAY or not attempt.received:
         return NOBODY
     if attempt.outcome == OK or attempt.outcome == "refused" or attempt.outcome.startswith("exception_"):
@@ -117,7 +115,7 @@ def _frames(dialect: Dialect, data: bytes, sent: bytes) -> Iterator[Decoded]:
                 yield decoded
 
 
-def _whole(frames: Iterable[Decoded]) -> Heard:
+def _whole(frames: Iterator[Decoded]) -> Heard:
     addresses: set[str] = set()
     unnamed = noise = False
     for decoded in frames:

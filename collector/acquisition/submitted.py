@@ -23,6 +23,7 @@ class _Entry:
     closes: datetime
     answer: Answer
     number: int
+    gone: bool = False
 
     def __lt__(self, other: _Entry) -> bool:
         return (self.closes, self.number) < (other.closes, other.number)
@@ -34,18 +35,25 @@ class Submitted:
     def __init__(self) -> None:
         self._waiting: dict[str, dict[Urgency, list[_Entry]]] = {}
         self._in_hand: dict[int, _Entry] = {}
+        self._entries: dict[int, _Entry] = {}
+        """Those that somebody waits for, by their task."""
         self._put_off: list[tuple[datetime, _Entry]] = []
         self._count = 0
 
     def __len__(self) -> int:
         """Not answered yet."""
-        queued = sum(len(heap) for by_urgency in self._waiting.values() for heap in by_urgency.values())
-        return queued + len(self._in_hand) + len(self._put_off)
+        return len(self._entries)
 
     def submit(self, task: Task, *, closes: datetime, answer: Answer) -> None:
         """Have it asked before `closes`; call `Poll.wake` afterwards."""
         self._count += 1
-        self._wait(_Entry(task, closes, answer, self._count))
+        entry = self._entries[id(task)] = _Entry(task, closes, answer, self._count)
+        self._wait(entry)
+
+    def withdraw(self, task: Task) -> None:
+        """Nobody waits for it any more: it is neither asked nor answered. One in hand is asked all the same."""
+        if (entry := self._entries.pop(id(task), None)) is not None:
+            entry.gone = True
 
     def channels(self) -> Collection[str]:
         """Where something waits."""
@@ -69,7 +77,7 @@ class Submitted:
 
     def ended(self, collected: Collected, now: datetime) -> None:
         """Answered."""
-        self._in_hand.pop(id(collected.task)).answer(collected)
+        self._answer(self._in_hand.pop(id(collected.task)), collected)
 
     def put_off(self, task: Task, until: datetime) -> None:
         """It waits for its instant."""
@@ -94,9 +102,14 @@ class Submitted:
 
     def _close(self, channel: str, now: datetime) -> None:
         for urgency, heap in list(self._waiting.get(channel, {}).items()):
-            while heap and heap[0].closes <= now:
-                heapq.heappop(heap).answer(None)
+            while heap and (heap[0].gone or heap[0].closes <= now):
+                self._answer(heapq.heappop(heap), None)
             self._tidy(channel, urgency)
+
+    def _answer(self, entry: _Entry, collected: Collected | None) -> None:
+        if not entry.gone:
+            del self._entries[id(entry.task)]
+            entry.answer(collected)
 
     def _tidy(self, channel: str, urgency: Urgency) -> None:
         if not self._waiting[channel][urgency]:

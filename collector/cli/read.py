@@ -10,18 +10,21 @@ from pathlib import Path
 
 import click
 
-from collector.acquisition.tasks import Collected
 from collector.cli import shapes
 from collector.cli.command import Command, Option, config_option, json_option
 from collector.cli.failures import FAILED
+from collector.cli.handing_over import collects, hand_over
 from collector.cli.opening import Site, open_site
 from collector.cli.tables import local_text, quantity_name, show_table
 from collector.clock import SystemClock
 from collector.errors import UsageError
-from collector.jobs.read import Pass, ReadNow
+from collector.jobs.asking import ReadWanted
+from collector.jobs.read import Heard, Pass, ReadNow
 from collector.settings.durations import parse_duration
 from collector.settings.schema import Settings
 from collector.words import mark, say, say_n
+from storage.orders import OrderKind
+from storage.record_text import from_json
 from storage.records import Basis, Missing, Reading
 
 NAMED = 20
@@ -33,7 +36,8 @@ NAMED = 20
     example="chaobiao read -c collector.toml --meter 4711 --json",
     help=mark(
         "Read meters once, now: collect, store and print what they say. Meters that push, and devices that dial in, are "
-        "waited for as long as --wait says. Counts in no rate. Exit status 1 if a meter gave nothing."
+        "waited for as long as --wait says. Counts in no rate. Where a daemon collects into this database, it is asked to do "
+        "it, and Ctrl-C withdraws that. Exit status 1 if a meter gave nothing."
     ),
 )
 @config_option
@@ -47,14 +51,22 @@ NAMED = 20
     metavar="T",
     help=mark("How long to listen to meters that push, and to wait for devices that dial in."),
 )
+@click.option(
+    "--within",
+    cls=Option,
+    default="1h",
+    show_default=True,
+    metavar="T",
+    help=mark("With a daemon: ask nobody after this time."),
+)
 @json_option
-def read(config: Path, meters: tuple[str, ...], plan: str | None, wait: str, as_json: bool) -> None:
+def read(config: Path, meters: tuple[str, ...], plan: str | None, wait: str, within: str, as_json: bool) -> None:
     """Ask, store, print."""
     site = open_site(config)
-    patience = _wait(wait)
+    patience, longest = _span("--wait", wait), _span("--within", within)
     shown = _Printer(site.settings, as_json)
     try:
-        done = asyncio.run(_read(site, meters, plan, patience, shown))
+        done = asyncio.run(_read(site, meters, plan, patience, longest, shown))
     finally:
         shown.finish()  # what came before a Ctrl-C is stored, and told
     _summary(done)
@@ -62,10 +74,24 @@ def read(config: Path, meters: tuple[str, ...], plan: str | None, wait: str, as_
         click.get_current_context().exit(FAILED)
 
 
-async def _read(site: Site, meters: tuple[str, ...], plan: str | None, patience: timedelta, shown: _Printer) -> Pass:
+async def _read(
+    site: Site, meters: tuple[str, ...], plan: str | None, patience: timedelta, longest: timedelta, shown: _Printer
+) -> Pass:
     async with site.ledger(make_for=site.settings.registry.file) as ledger:
-        now = ReadNow(site.settings, site.profiles, ledger, SystemClock(), told=shown.take)
-        return await now.run(meters, plan, patience)
+        done = Pass()
+
+        def told(heard: Heard) -> None:
+            done.take(heard)
+            shown.take(heard)
+
+        if collects(site):
+            wanted = ReadWanted(meters, plan, patience.total_seconds())
+            await hand_over(
+                site, ledger, OrderKind.READ, wanted, longest, lambda line: told(from_json(Heard, line.said))
+            )
+        else:
+            await ReadNow(site.settings, site.profiles, ledger, SystemClock(), told=told).run(meters, plan, patience)
+        return done
 
 
 class _Printer:
@@ -77,18 +103,22 @@ class _Printer:
         self._rows: list[tuple[str | None, ...]] = []
         self._asked = 0
 
-    def take(self, collected: Collected) -> None:
+    def take(self, heard: Heard) -> None:
         """What one meter said."""
-        one = collected.task.registered
-        for reading in collected.batch.readings:
+        for reading in heard.readings:
             if self._as_json:
-                click.echo(shapes.one_line(shapes.raw_reading(reading, one.point.point)))
+                click.echo(shapes.one_line(shapes.raw_reading(reading, heard.point)))
             else:
                 self._rows.append(self._row(reading))
-        for line in _why(collected.batch.missing):
-            click.echo(f"{one.meter.meter}: {line}", err=True)
+        for line in _why(heard.missing):
+            click.echo(f"{heard.meter}: {line}", err=True)
+        if not heard.readings and not heard.missing:
+            return
         self._asked += 1
-        if sys.stderr.isatty():  # in one line that what comes next overwrites
+        if sys.stderr.isatty():
+            if heard.readings:
+                click.echo(f"{heard.meter}: {say_n('{n} reading', '{n} readings', len(heard.readings))}", err=True)
+            # in one line that what comes next overwrites
             click.echo(f"{say_n('{n} meter asked', '{n} meters asked', self._asked)} …\r", err=True, nl=False)
 
     def finish(self) -> None:
@@ -152,8 +182,8 @@ def _named(meters: list[str]) -> str:
     return say_n("{meters} and {n} more", "{meters} and {n} more", more, meters=first) if more > 0 else first
 
 
-def _wait(text: str) -> timedelta:
+def _span(option: str, text: str) -> timedelta:
     try:
         return parse_duration(text)
     except ValueError as error:
-        raise UsageError(f"--wait: {error}") from error
+        raise UsageError(f"{option}: {error}") from error

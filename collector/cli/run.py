@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
+import platform
 import sys
 from functools import partial
 from pathlib import Path
@@ -60,7 +62,8 @@ async def _run(config: Path, site: Site) -> None:
     settings = site.settings
     async with site.ledger(make_for=settings.registry.file) as ledger:
         with office(settings.storage.url.url):
-            daemon = Daemon(settings, site.profiles, ledger, clock=SystemClock())
+            who = f"{platform.node()}:{os.getpid()}"
+            daemon = Daemon(settings, site.profiles, ledger, clock=SystemClock(), orders=who)
             await run_daemon(daemon, partial(_reload, config, daemon))
 
 

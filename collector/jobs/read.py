@@ -1,13 +1,14 @@
 """One pass now, without a scheduler (召测): every meter asked once for what its plans read, what came is stored.
 
 Nothing here fills a slot of a plan or counts in a rate: `read` is on demand, and may be done twice in one slot. What was asked
-for and not got is kept as missing under no plan's name.
+for and not got is kept as missing under no plan's name. Who asks is open (`Ask`): the lines of this process (`ReadNow`), or
+those of the daemon, in whose hands they are while it runs (`orders`).
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -34,6 +35,26 @@ from storage.registry import Registered
 ON_DEMAND = ""
 """The plan of what is asked on demand."""
 
+Ask = Callable[[Task], Awaitable[Collected | None]]
+"""Ask a meter and store what it says; None: its turn did not come in time."""
+
+Queue = Callable[[Registered], object]
+"""What a meter stands in line for: those of one queue are asked one after the other. None: it is not asked, it pushes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """What one meter gave, stored. `over`: no more comes of it. `trouble`: why nothing was asked, or what failed beside single
+    meters (`meter` is empty then): a broker that is down.
+    """
+
+    meter: str
+    point: str = ""
+    readings: tuple[Reading, ...] = ()
+    missing: tuple[Missing, ...] = ()
+    trouble: str = ""
+    over: bool = True
+
 
 @dataclass(slots=True)
 class Pass:
@@ -47,16 +68,25 @@ class Pass:
     """Meters that gave nothing."""
     troubles: list[str] = field(default_factory=list)
     """What failed beside single meters: a broker that is down."""
+    _speaking: set[str] = field(default_factory=set)
+    """Meters that gave something and may give more."""
 
-    def add(self, meter: str, *, readings: int, missing: int) -> None:
-        """One meter is done."""
+    def take(self, heard: Heard) -> None:
+        """Count it."""
+        if heard.trouble:
+            self.troubles.append(heard.trouble)
+        self.readings += len(heard.readings)
+        self.missing += len(heard.missing)
+        if heard.readings:
+            self._speaking.add(heard.meter)
+        if not heard.over or not heard.meter:
+            return
         self.asked += 1
-        self.readings += readings
-        self.missing += missing
-        if readings:
+        if heard.meter in self._speaking:
+            self._speaking.discard(heard.meter)
             self.answered += 1
         else:
-            self.silent.append(meter)
+            self.silent.append(heard.meter)
 
 
 def choose_meters(registered: Iterable[Registered], meters: Collection[str]) -> list[Registered]:
@@ -96,7 +126,7 @@ def on_demand(one: Registered, plans: Iterable[Plan], profile: Profile, today: d
 
 
 class ReadNow:
-    """One pass over the meters of an installation. `told` after each commit."""
+    """One pass over the meters of an installation, over lines of our own. `told` after each commit."""
 
     def __init__(
         self,
@@ -105,51 +135,91 @@ class ReadNow:
         ledger: Ledger,
         clock: Clock,
         *,
-        told: Callable[[Collected], None],
+        told: Callable[[Heard], None],
     ) -> None:
         self._settings = settings
         self._profiles = profiles
         self._ledger = ledger
         self._clock = clock
         self._told = told
-        self._done = Pass()
-        self._down: dict[str, LinkError] = {}
 
-    async def run(self, meters: Collection[str], plan: str | None, wait: timedelta) -> Pass:
+    async def run(self, meters: Collection[str], plan: str | None, wait: timedelta) -> None:
         """Ask the polled meters, lines side by side, and listen at most `wait` to those that push; so long a device may take
         to dial in, too.
 
         :raises UsageError: for a meter or plan that nobody knows. :raises SettingsError: for the registry file.
         """
-        plans = choose_plans(self._settings.plan_records, plan)
+        choose_plans(self._settings.plan_records, plan)
         await import_registry(self._ledger, self._settings, self._profiles, self._clock)
         await self._ledger.keep_plans(self._settings.plan_records, at=self._clock.now())
-        chosen = choose_meters(await self._ledger.registry(), meters)
-        if plan is not None:
-            chosen = [one for one in chosen if takes(plans[0], one)]
         ports = Ports()
         routes = routes_for(self._settings.channels, self._clock, ports, call_s=wait.total_seconds())
         collect = Collect(self._ledger, self._clock, self._settings.zone, routes, self._profiles)
-        by_line: dict[Line, list[Registered]] = {}
-        for one in chosen:
-            if one.meter.channel in routes:
-                by_line.setdefault(routes[one.meter.channel].line, []).append(one)
-        configured = {channel.name for channel in self._settings.channels}
-        pushing = [one for one in chosen if one.meter.channel in configured - routes.keys()]
-        for one in chosen:
-            if one.meter.channel not in configured:
-                await self._missed(one, plans, *no_channel(one.meter.channel))
+        lines = {channel: route.line for channel, route in routes.items()}
+
+        def queue(one: Registered) -> Line | None:
+            return lines.get(one.meter.channel)
+
+        asking = Round(self._settings, self._profiles, self._ledger, self._clock, queue, collect.task, self._told)
         try:
-            async with asyncio.TaskGroup() as tasks:
-                for line_meters in by_line.values():
-                    tasks.create_task(self._one_line(collect, line_meters, plans))
-                if pushing:
-                    tasks.create_task(self._listen(pushing, plans, wait))
+            await asking.run(await self._ledger.registry(), meters, plan, wait)
         finally:
-            for line in {route.line for route in routes.values()}:
+            for line in set(lines.values()):
                 await line.close()
             await ports.close()
-        return self._done
+
+
+class Round:
+    """The pass itself, whoever asks."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        profiles: Mapping[str, Profile],
+        ledger: Ledger,
+        clock: Clock,
+        queue: Queue,
+        ask: Ask,
+        told: Callable[[Heard], None],
+    ) -> None:
+        self._settings = settings
+        self._profiles = profiles
+        self._ledger = ledger
+        self._clock = clock
+        self._queue = queue
+        self._ask = ask
+        self._told = told
+        self._down: dict[str, LinkError] = {}
+
+    async def run(
+        self,
+        registered: Iterable[Registered],
+        meters: Collection[str],
+        plan: str | None,
+        wait: timedelta,
+        *,
+        but: Collection[str] = (),
+    ) -> None:
+        """Ask those named, or all, `but` those. :raises UsageError: for a meter or plan that nobody knows."""
+        plans = choose_plans(self._settings.plan_records, plan)
+        chosen = [one for one in choose_meters(registered, meters) if one.meter.meter not in but]
+        if plan is not None:
+            chosen = [one for one in chosen if takes(plans[0], one)]
+        configured = {channel.name for channel in self._settings.channels}
+        queues: dict[object, list[Registered]] = {}
+        pushing: list[Registered] = []
+        for one in chosen:
+            if (queue := self._queue(one)) is not None:
+                queues.setdefault(queue, []).append(one)
+            elif one.meter.channel in configured:
+                pushing.append(one)
+            else:
+                await self._missed(one, plans, *no_channel(one.meter.channel))
+        async with asyncio.TaskGroup() as tasks:
+            for queue in queues.values():
+                tasks.create_task(self._one_after_the_other(queue, plans))
+            if pushing:
+                tasks.create_task(self._listen(pushing, plans, wait))
 
     async def _listen(self, pushing: Collection[Registered], plans: Collection[Plan], wait: timedelta) -> None:
         """Until every one of them has said something, or `wait` is over."""
@@ -168,7 +238,8 @@ class ReadNow:
             for meter, readings in by_meter.items():
                 if meter in waiting:
                     heard[meter] += len(readings)
-                    self._told(Collected(Task(waiting[meter], ()), Batch(readings=tuple(readings)), receipt, ()))
+                    point = waiting[meter].point.point
+                    self._told(Heard(meter, point, tuple(readings), over=False))
             if all(heard.values()):
                 stop.set()
 
@@ -190,7 +261,7 @@ class ReadNow:
             stop.set()
         for meter, count in heard.items():
             if count:
-                self._done.add(meter, readings=count, missing=0)
+                self._told(Heard(meter, waiting[meter].point.point))
                 continue
             down = self._down.get(waiting[meter].meter.channel)
             reason = down.reason if down else "no_message"
@@ -209,34 +280,33 @@ class ReadNow:
         missing = tuple(
             Missing(slot, data_day(slot.at, slot.basis, zone), reason, owner, detail, since=now) for slot in task.slots
         )
-        receipt = await self._ledger.append(Batch(missing=missing))
-        self._done.add(one.meter.meter, readings=0, missing=len(missing))
-        self._told(Collected(task, Batch(missing=missing), receipt, ()))
+        await self._ledger.append(Batch(missing=missing))
+        self._told(Heard(one.meter.meter, one.point.point, missing=missing))
 
     async def _listen_to(self, channel: str, receiver: Receive, stop: asyncio.Event) -> None:
         try:
             await receiver.listen(stop)
         except LinkError as error:
             self._down[channel] = error
-            self._done.troubles.append(error.detail)
+            self._told(Heard("", trouble=error.detail))
 
-    async def _one_line(self, collect: Collect, meters: Iterable[Registered], plans: Collection[Plan]) -> None:
+    async def _one_after_the_other(self, meters: Iterable[Registered], plans: Collection[Plan]) -> None:
         for one in meters:
+            name, point = one.meter.meter, one.point.point
             profile = self._profiles.get(one.meter.profile)
             if profile is None:
-                self._done.troubles.append(f"{one.meter.meter}: there is no profile {one.meter.profile!r} any more")
-                self._done.add(one.meter.meter, readings=0, missing=0)
+                self._told(Heard(name, point, trouble=f"{name}: there is no profile {one.meter.profile!r} any more"))
                 continue
             now = self._clock.now()
             today = day_start(now.astimezone(self._settings.zone).date(), self._settings.zone)
             task = on_demand(one, plans, profile, today, now)
             if not task.slots:
-                self._done.troubles.append(
-                    f"{one.meter.meter}: its profile {profile.id} has nothing of what is asked for"
-                )
-                self._done.add(one.meter.meter, readings=0, missing=0)
+                nothing = f"{name}: its profile {profile.id} has nothing of what is asked for"
+                self._told(Heard(name, point, trouble=nothing))
                 continue
-            collected = await collect.task(task)
-            batch = collected.batch
-            self._done.add(one.meter.meter, readings=len(batch.readings), missing=len(batch.missing))
-            self._told(collected)
+            collected = await self._ask(task)
+            if collected is None:
+                detail = "its turn did not come before the deadline of the order"
+                await self._missed(one, plans, "window_closed", detail)
+            else:
+                self._told(Heard(name, point, collected.batch.readings, collected.batch.missing))

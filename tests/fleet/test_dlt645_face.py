@@ -31,13 +31,12 @@ def device(
     phases: int = 1,
     preamble: int = 0,
     longest: int = 200,
-    lag_bits: int = 0,
     faults: Sequence[Fault] = (),
 ) -> Dlt645Meter:
     load = Load(SHAPES["shop"], seed=1, name=address, zone=ZONE, since=MOUNTED, phases=phases)
     start = int(Decimal(kwh) * 1_000_000)
     meter = Meter(address, load, mounted=MOUNTED, zone=ZONE, phases=phases, start_kwh=start, faults=faults)
-    return Dlt645Meter(address, number, meter, preamble=preamble, longest=longest, lag_bits=lag_bits)
+    return Dlt645Meter(address, number, meter, preamble=preamble, longest=longest)
 
 
 class Line:

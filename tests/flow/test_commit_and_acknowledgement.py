@@ -19,7 +19,7 @@ from tests.flow.killing import DAEMON, asked, configured, expected, running, sto
 from tests.flow.publishing import reading
 from tests.links.broker import SOUND, TALKATIVE, Mosquitto, needs_mosquitto
 
-pytestmark = [needs_mosquitto, pytest.mark.slow]
+pytestmark = needs_mosquitto
 
 MESSAGES = 100
 DYING = "from tests.flow.faults.dying import main; main()"
