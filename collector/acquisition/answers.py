@@ -12,7 +12,6 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-from collections import deque
 from collections.abc import Awaitable, Callable, Iterable
 from datetime import timedelta
 
@@ -58,7 +57,6 @@ class Answers:
         self._backoff = backoff or Backoff(first_s=0.5, ceiling_s=30)
         self._acks: dict[tuple[str, str], Progress] = {}
         """The newest of each: what is not said yet is overtaken, never queued."""
-        self._all_of: deque[Request] = deque()
         self._lost: dict[tuple[str, str], int] = {}
         self._news = asyncio.Event()
         link.when_subscribed(self._news.set)
@@ -89,7 +87,8 @@ class Answers:
             await self._link.subscribed.wait()
             if self._resend is not None and self._link.forgotten > forgotten:
                 # What the broker kept for us went with it, the last messages too, after which no gap can be seen.
-                self._all_of.extend(Request(one.sender, one.boot, one.upto + 1, None) for one in await self._recent())
+                for one in await self._recent():
+                    self._gaps.tail(one, loop.time())
             forgotten = self._link.forgotten
             try:
                 await self._tell(loop.time())
@@ -116,9 +115,6 @@ class Answers:
             await self._say(self._ack, progress.sender, {"boot_id": progress.boot, "upto_seq": progress.upto})
             if self._acks.get(key) is progress:
                 del self._acks[key]
-        while self._all_of:
-            await self._ask(self._all_of[0])
-            self._all_of.popleft()
         if self._resend is not None:
             for request in self._gaps.due(now):
                 await self._ask(request)

@@ -20,6 +20,8 @@ PIECE = 500
 """Numbers asked for at once: half of what Mosquitto queues for a client by default, so that the answer is not dropped too."""
 MOST_REQUESTS = 20
 """In one piece."""
+TAIL_TRIES = 5
+"""After which who has not answered had nothing to send, or is away and will begin by itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +42,13 @@ class _Open:
     asked: tuple[Gap, ...] = ()
 
 
+@dataclass(slots=True)
+class _Tail:
+    first: int
+    at: float
+    tries: int = 0
+
+
 class Gaps:
     """Of the senders of one channel."""
 
@@ -48,10 +57,12 @@ class Gaps:
         self._ceiling_s = ceiling_s
         self._piece = piece
         self._open: dict[tuple[str, str], _Open] = {}
+        self._tails: dict[tuple[str, str], _Tail] = {}
 
     def heard(self, progress: Progress, now: float) -> None:
         """What is missing of one sender now."""
         key = progress.sender, progress.boot
+        self._tails.pop(key, None)
         if not progress.missing:
             self._open.pop(key, None)
             return
@@ -66,13 +77,24 @@ class Gaps:
             known.tries = 0
             known.at = now if not still else now + self._first_s
 
+    def tail(self, progress: Progress, now: float) -> None:
+        """What came after the last that we have may be lost, and no later number shows it: asked for until something comes."""
+        self._tails[progress.sender, progress.boot] = _Tail(progress.upto + 1, now)
+
     @property
     def next_at(self) -> float | None:
         """When something will be due; None: nothing is missing."""
-        return min((one.at for one in self._open.values()), default=None)
+        return min((one.at for many in (self._open, self._tails) for one in many.values()), default=None)
 
     def due(self, now: float) -> Iterator[Request]:
         """What to ask for now; it counts as asked."""
+        for (sender, boot), tail in list(self._tails.items()):
+            if tail.at <= now:
+                tail.tries += 1
+                tail.at = now + min(self._ceiling_s, self._first_s * 4**tail.tries)
+                if tail.tries == TAIL_TRIES:
+                    del self._tails[sender, boot]
+                yield Request(sender, boot, tail.first, None)
         for (sender, boot), one in self._open.items():
             if one.at > now:
                 continue

@@ -11,6 +11,8 @@ import random
 
 STEADY_S = 30.0
 """A connection that lasted so long was a good one: the next failure is the first."""
+SUSPICIOUS = 3
+"""Short connections in a row: two restarts of a broker so quick that nobody found it gone are rare, three are not seen."""
 PAUSE_S = 15.0
 LONGEST_PAUSE_S = 300.0
 
@@ -28,14 +30,14 @@ class Takeovers:
 
     @property
     def suspected(self) -> bool:
-        """The broker said so, or took us back twice at the first try and closed again soon."""
-        return self._short > 1
+        """The broker said so, or took us back at the first try again and again, and closed soon."""
+        return self._short >= SUSPICIOUS
 
     def ended(self, *, lasted_s: float, told: bool) -> None:
         """A connection was ended by the broker."""
         before = self.suspected
         if told:
-            self._short = max(2, self._short + 1)
+            self._short = max(SUSPICIOUS, self._short + 1)
         elif lasted_s < STEADY_S:
             self._short += 1
         else:

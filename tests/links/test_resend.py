@@ -86,6 +86,20 @@ def test_many_small_gaps_are_asked_for_a_few_at_a_time() -> None:
     assert len(due(gaps, 0)) == MOST_REQUESTS
 
 
+def test_what_came_after_the_last_is_asked_for_until_something_comes() -> None:
+    gaps = Gaps(first_s=2, ceiling_s=1000)
+    gaps.tail(progress(9), 0)
+    gaps.tail(progress(3, sender="dcu-2"), 0)
+    assert due(gaps, 0) == [Request("dcu-1", "a", 10, None), Request("dcu-2", "a", 4, None)]
+    gaps.heard(progress(12), 1)
+    assert due(gaps, 7.9) == []
+    asked = []
+    while gaps.next_at is not None:
+        asked.append(gaps.next_at)
+        assert due(gaps, gaps.next_at) == [Request("dcu-2", "a", 4, None)]
+    assert asked == [8, 8 + 32, 8 + 32 + 128, 8 + 32 + 128 + 512]
+
+
 def test_boots_and_senders_are_apart() -> None:
     gaps = Gaps(first_s=0)
     gaps.heard(progress(9, (3, 4)), 0)

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collector.acquisition.takeovers import STEADY_S, Takeovers
 
 
-def test_closed_soon_twice_at_the_first_try() -> None:
+def test_closed_soon_again_and_again_at_the_first_try() -> None:
     takeovers = Takeovers()
     seen = []
-    for _ in range(3):
+    for _ in range(4):
         takeovers.ended(lasted_s=1, told=False)
         seen.append((takeovers.suspected, takeovers.news))
-    assert seen == [(False, False), (True, True), (True, False)]
+    assert seen == [(False, False), (False, False), (True, True), (True, False)]
 
 
 def test_a_broker_that_could_not_be_reached_between_was_away() -> None:
