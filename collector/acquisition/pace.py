@@ -100,9 +100,10 @@ class Pace:
         """How long all these questions take, to the end of the pause behind the last."""
         if self.silent(meter):
             return self._vain_s()
-        share = self._failing.get(meter, 0.0)
-        tries_in_vain = sum(share**n for n in range(1, self._timing.retries + 2))
-        seconds = sum(self._exchange(meter, one) + tries_in_vain * self._vain_s() for one in questions)
+        seconds = sum(self._exchange(meter, one) for one in questions)
+        if share := self._failing.get(meter):
+            tries_in_vain = sum(share**n for n in range(1, self._timing.retries + 2))
+            seconds += len(questions) * tries_in_vain * self._vain_s()
         return seconds + self._within_s * (len(questions) - 1) + self._between_s
 
     def _exchange(self, meter: str, question: Question) -> float:
