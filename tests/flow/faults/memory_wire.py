@@ -19,7 +19,7 @@ BYTE_S = 10 / 9600
 class MemoryWire:
     """What is on its way when a TCP connection ends is gone; on a bus it still comes.
 
-    `struck` says of each question, in order, whether a toxic touched it or its answer.
+    `struck` says of each question, in order, whether a toxic touched it or its answer; `asked_at`, when it was on the wire.
     """
 
     def __init__(
@@ -35,6 +35,7 @@ class MemoryWire:
         self.name = "memory:"
         self.hits: Counter[str] = Counter()
         self.struck: list[bool] = []
+        self.asked_at: list[float] = []
         self.opened = 0
         self._device, self._toxics, self._dice, self._tcp, self._hang_up = device, tuple(toxics), dice, tcp, hang_up
         self._byte_s = byte_s
@@ -67,6 +68,7 @@ class MemoryWire:
         between = self._alive()
         before = self.hits.total()
         now = asyncio.get_running_loop().time()
+        self.asked_at.append(now)
         steps: list[Step] = []
         for step in between.pass_on(data, now, Towards.METER):
             if step.to is Towards.COLLECTOR or step.end is not None:

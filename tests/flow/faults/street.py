@@ -24,6 +24,7 @@ from collector.acquisition.quarantine import Guard
 from collector.acquisition.schedule import ClockWaker
 from collector.acquisition.tasks import Collected
 from collector.acquisition.timing import Timing
+from collector.clock import Clock
 from collector.jobs.collect import Collect, Route
 from collector.jobs.poll import Poll
 from protocols.dialect import Dialect
@@ -101,7 +102,7 @@ class Lane:
     timing: Timing = TIMING
     lies: tuple[Lie, ...] = ()
     spoil: Callable[[bytes], bytes] | None = None
-    """A lie of a DL/T 645 meter: what becomes of its frame."""
+    """What becomes of a meter's frame on its way out."""
     share: float = 0.0
     """How many answers are lies."""
     guard: Callable[[], Guard] | None = None
@@ -171,13 +172,14 @@ def drive(
     plans: Sequence[Plan] = (),
     lives: Sequence[Life] = (Life(timedelta(0)),),
     seed: int = SEED,
+    clock: Callable[[], Clock] | None = None,
 ) -> Run:
     """A run from midnight on, ended when the last whole slot has closed. `events` by the time since its start. `plans`:
     instead of the one that reads two values `every` so often. `lives`: when the collector lived; what it remembers from one to
-    the next is the ledger alone.
+    the next is the ledger alone. `clock`: that of the collector's computer, if it is not right; meters go by the true time.
     """
     owed = tuple(plans) or (Plan(PLAN, READ, every_s=int(every.total_seconds())),)
-    return run_driven(_drive(lanes, START + timedelta(hours=hours), every, tuple(events), owed, lives, seed))
+    return run_driven(_drive(lanes, START + timedelta(hours=hours), every, tuple(events), owed, lives, seed, clock))
 
 
 class _Listener(logging.Handler):
@@ -197,6 +199,7 @@ async def _drive(
     plans: Sequence[Plan],
     lives: Sequence[Life],
     seed: int,
+    wrong: Callable[[], Clock] | None,
 ) -> Run:
     clock, truth, ledger, dice = LoopClock(), Truth(), MemoryLedger(), random.Random(seed)
     rows = tuple(_standing(lane, n) for lane in lanes for n in range(lane.meters))
@@ -214,15 +217,14 @@ async def _drive(
     try:
         for life in lives:
             await clock.sleep_until(START + life.since)
-            await _live(
-                lanes, run, clock, end + timedelta(seconds=1) if life.until is None else START + life.until, life
-            )
+            until = end + timedelta(seconds=1) if life.until is None else START + life.until
+            await _live(lanes, run, clock if wrong is None else wrong(), until - clock.now(), life)
     finally:
         logging.getLogger().removeHandler(listener)
     return run
 
 
-async def _live(lanes: Sequence[Lane], run: Run, clock: LoopClock, until: datetime, life: Life) -> None:
+async def _live(lanes: Sequence[Lane], run: Run, clock: Clock, lasts: timedelta, life: Life) -> None:
     """One process, from its start to its end: the planner's memory is made of the ledger's."""
     ledger, now = run.ledger, clock.now()
     routes = {lane.name: _route(lane, run, clock) for lane in lanes}
@@ -237,7 +239,7 @@ async def _live(lanes: Sequence[Lane], run: Run, clock: LoopClock, until: dateti
     try:
         async with asyncio.TaskGroup() as tasks:
             polling = tasks.create_task(poll.run(stop))
-            await clock.sleep_until(until)
+            await asyncio.sleep(lasts.total_seconds())
             if life.killed:
                 polling.cancel()
             else:
@@ -254,7 +256,7 @@ def _standing(lane: Lane, n: int) -> Registered:
     return Registered(meter, Point(f"P-{name}"), Installation(name, f"P-{name}", START - timedelta(days=1)))
 
 
-def _route(lane: Lane, run: Run, clock: LoopClock) -> Route:
+def _route(lane: Lane, run: Run, clock: Clock) -> Route:
     wire = run.wires[lane.name]
     line = lane.line(
         lane.around(wire) if lane.around is not None else wire,
@@ -285,4 +287,5 @@ def _wire(lane: Lane, mine: Sequence[Meter], run: Run, clock: LoopClock, dice: r
         share=lane.share,
     )
     run.buses[lane.name] = bus
-    return MemoryWire(bus, lane.toxics, dice, tcp=lane.wire.tcp, hang_up=bus.hang_up, byte_s=lane.byte_s)
+    units = bus if lane.spoil is None else lying(bus, lane.spoil, lane.share, dice)
+    return MemoryWire(units, lane.toxics, dice, tcp=lane.wire.tcp, hang_up=bus.hang_up, byte_s=lane.byte_s)
