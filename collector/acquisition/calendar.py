@@ -79,6 +79,22 @@ def entry_of(plan: Plan, instant: datetime, zone: ZoneInfo) -> Instant | None:
     return None
 
 
+def latest_at(plan: Plan, now: datetime, zone: ZoneInfo) -> datetime:
+    """To which instant the newest value belongs that a meter can have for this plan: now for one that runs, else the last
+    grid point, midnight or settlement.
+    """
+    if plan.basis is Basis.INSTANT:
+        return now
+    today = now.astimezone(zone).date()
+    if plan.every_s is not None:
+        midnight, step = day_start(today, zone), timedelta(seconds=plan.every_s)
+        return midnight + (now - midnight) // step * step
+    days = plan.days or FIRST_OF_MONTH
+    while plan.basis is Basis.SETTLEMENT and today.day not in days:
+        today -= DAY
+    return day_start(today, zone)
+
+
 def spread(plan: Plan, meter: str, entry: Instant) -> datetime:
     """When a meter is first asked: due, and its share of the jitter. The same at every start, and in every plan with this
     jitter, so that a meter is asked for all of them at once. Never past the window.

@@ -11,7 +11,9 @@ import asyncio
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
 
+from collector.acquisition.calendar import latest_at
 from collector.acquisition.line import Line
 from collector.acquisition.listening import Ports
 from collector.acquisition.outcome import rule
@@ -27,7 +29,7 @@ from collector.jobs.routes import no_channel, routes_for
 from collector.settings.schema import Settings
 from collector.settings.spelling import did_you_mean
 from protocols.profile import Profile
-from storage.days import data_day, day_start
+from storage.days import data_day
 from storage.ledger.port import Ledger
 from storage.records import Basis, Batch, Missing, Owner, Plan, Reading, Receipt, Slot
 from storage.registry import Registered
@@ -107,19 +109,19 @@ def choose_plans(plans: Iterable[Plan], name: str | None) -> list[Plan]:
     return [known[name]]
 
 
-def on_demand(one: Registered, plans: Iterable[Plan], profile: Profile, today: datetime, now: datetime) -> Task:
-    """What a meter is asked for: what these plans read of it, the freeze of last midnight and instant values of now.
+def on_demand(one: Registered, plans: Iterable[Plan], profile: Profile, now: datetime, zone: ZoneInfo) -> Task:
+    """What a meter is asked for: what these plans read of it, the newest of each; instant values of now.
 
     With no plan at all: every instant value its profile has.
     """
     taking = [plan for plan in plans if takes(plan, one)]
-    wanted = [(quantity, plan.basis) for plan in taking for quantity in plan.read]
+    wanted = [(quantity, plan.basis, latest_at(plan, now, zone)) for plan in taking for quantity in plan.read]
     if not taking:
-        wanted = [(register.quantity, Basis(register.basis)) for register in profile.registers]
-        wanted = [(quantity, basis) for quantity, basis in wanted if basis is Basis.INSTANT]
+        running = [register for register in profile.registers if Basis(register.basis) is Basis.INSTANT]
+        wanted = [(register.quantity, Basis.INSTANT, now) for register in running]
     slots = {
-        Slot(ON_DEMAND, one.meter.meter, quantity, basis, today if basis is Basis.FREEZE else now)
-        for quantity, basis in wanted
+        Slot(ON_DEMAND, one.meter.meter, quantity, basis, at)
+        for quantity, basis, at in wanted
         if profile.gives(quantity, basis)
     }
     return Task(one, tuple(sorted(slots)))
@@ -273,10 +275,9 @@ class Round:
     ) -> None:
         """Nothing came of all that was asked for; kept under no plan's name, as for meters that are polled."""
         now, zone = self._clock.now(), self._settings.zone
-        today = day_start(now.astimezone(zone).date(), zone)
         owner = owner or rule(reason).owner
         profile = self._profiles.get(one.meter.profile)
-        task = on_demand(one, plans, profile, today, now) if profile else Task(one, ())
+        task = on_demand(one, plans, profile, now, zone) if profile else Task(one, ())
         missing = tuple(
             Missing(slot, data_day(slot.at, slot.basis, zone), reason, owner, detail, since=now) for slot in task.slots
         )
@@ -297,9 +298,7 @@ class Round:
             if profile is None:
                 self._told(Heard(name, point, trouble=f"{name}: there is no profile {one.meter.profile!r} any more"))
                 continue
-            now = self._clock.now()
-            today = day_start(now.astimezone(self._settings.zone).date(), self._settings.zone)
-            task = on_demand(one, plans, profile, today, now)
+            task = on_demand(one, plans, profile, self._clock.now(), self._settings.zone)
             if not task.slots:
                 nothing = f"{name}: its profile {profile.id} has nothing of what is asked for"
                 self._told(Heard(name, point, trouble=nothing))

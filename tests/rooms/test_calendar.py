@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from collector.acquisition.calendar import Instant, cutoff_of, spread, timetable
+from collector.acquisition.calendar import Instant, cutoff_of, latest_at, spread, timetable
 from collector.acquisition.plan import cutoff_for
 from protocols import profile
 from storage.days import data_day, day_start
@@ -108,6 +108,21 @@ def test_what_words_stand_for_is_not_lost_after_an_hour() -> None:
     mixed = Plan("mixed", ("clock", ENERGY), at_minute=180)
     (entry,) = entries(mixed, date(2026, 3, 15), date(2026, 3, 15))
     assert entry.closes == shanghai(2026, 3, 15, 4)
+
+
+@pytest.mark.parametrize(
+    ("plan", "at"),
+    [
+        (HOURLY, shanghai(2026, 3, 15, 10, 22)),
+        (CURVE, shanghai(2026, 3, 15, 10, 15)),
+        (DAILY, shanghai(2026, 3, 15)),
+        (MONTHLY, shanghai(2026, 3, 1)),
+        (Plan("three", (ENERGY,), Basis.SETTLEMENT, at_minute=5, days=(1, 11, 21)), shanghai(2026, 3, 11)),
+        (Plan("late", (ENERGY,), Basis.SETTLEMENT, at_minute=5, days=(28,)), shanghai(2026, 2, 28)),
+    ],
+)
+def test_the_newest_that_a_meter_can_have(plan: Plan, at: datetime) -> None:
+    assert latest_at(plan, shanghai(2026, 3, 15, 10, 22), SHANGHAI) == at
 
 
 @given(
