@@ -9,8 +9,8 @@ from zoneinfo import ZoneInfo
 from collector.acquisition.breaker import LONGEST
 from collector.acquisition.forecast import Waiting
 from collector.acquisition.pace import Pace, Question
+from collector.acquisition.serial_link import byte_s
 from collector.jobs.collect import Route
-from collector.settings.link_url import SerialLine
 from collector.settings.schema import Channel
 from protocols.dialect import Dialect, Wanted
 from protocols.errors import RequestError
@@ -26,12 +26,6 @@ SERIAL = ("serial", "rfc2217")
 """Links whose URL says how fast bytes go."""
 _Asked = tuple[str, str, bool, tuple[Wanted, ...], int]
 """Channel, profile, whether it must say who it is, what is wanted, and how many words."""
-
-
-def byte_s(line: SerialLine) -> float:
-    """Start, data, parity and stop bits of one byte, in seconds."""
-    bits = 1 + line.bytesize + (line.parity != "N") + float(line.stopbits)
-    return bits / line.baudrate
 
 
 def pace_of(channel: Channel, route: Route, past: Iterable[Exchanged]) -> Pace:
