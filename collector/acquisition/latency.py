@@ -15,6 +15,9 @@ MULTIPLE = 4
 FLOOR_S = 0.2
 """The least time-out, however fast a meter is: a busy process or a retransmission of TCP (200 ms) is not its silence."""
 
+ENOUGH = 8
+"""Answers before a meter is called silent any earlier than the ceiling: one quick answer says little."""
+
 _GAIN = 1 / 8
 _SPREAD_GAIN = 1 / 4
 """RFC 6298 §2.3: alpha and beta."""
@@ -25,6 +28,7 @@ class _Learned:
     seconds: float
     spread_s: float
     size: float
+    answers: int = 1
 
 
 class Latencies:
@@ -42,14 +46,15 @@ class Latencies:
         if known is None:
             self._meters[meter] = _Learned(seconds, seconds / 2, size)
             return
+        known.answers += 1
         known.spread_s += _SPREAD_GAIN * (abs(seconds - known.seconds) - known.spread_s)
         known.seconds += _GAIN * (seconds - known.seconds)
         known.size += _GAIN * (size - known.size)
 
     def timeout(self, meter: str, ceiling: float, size: int = 0) -> float:
-        """How long to wait for an answer of `size` bytes; the ceiling (the channel's time-out) for a meter never heard."""
+        """How long to wait for an answer of `size` bytes; the ceiling (the channel's time-out) for a meter hardly heard."""
         known = self._meters.get(meter)
-        if known is None:
+        if known is None or known.answers < ENOUGH:
             return ceiling
         seconds = max(MULTIPLE * known.seconds, known.seconds + MULTIPLE * known.spread_s)
         if size > known.size:

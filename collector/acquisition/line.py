@@ -13,26 +13,25 @@ much as before. Elsewhere a meter counts as silent after its own usual time (`la
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from collector.acquisition.latency import Latencies
 from collector.acquisition.link import Link
 from collector.acquisition.outcome import OK, rule
 from collector.acquisition.quarantine import Guard, Quarantine
+from collector.acquisition.talk import Talk, Trouble, lateness, silence, trouble_of
 from collector.acquisition.timing import Timing
 from collector.acquisition.turnstile import Turnstile
 from collector.clock import Clock
 from collector.errors import LinkError
 from protocols.dialect import Dialect
-from protocols.errors import ProtocolError, Refused, RequestError, UnexpectedBytes, WrongLength
+from protocols.errors import ProtocolError, Refused, RequestError, UnexpectedBytes
 from protocols.telegram import NeedMore, Request, Session, Telegram
 from storage.records import Attempt, Owner
 
 MOST_BYTES = 4096
 """What one answer may bring with it, noise included; a line that says more in one time-out is babbling."""
-KEPT = 1024
-"""Bytes of an exchange that its `Attempt` keeps."""
 DEAF_S = 25.0
 """A connection over which so long nothing came while questions went out is made anew. One that is dead is mostly told by the
 system in as much time; a serial server whose session hangs, or a box between that takes our bytes, is told by nobody.
@@ -60,46 +59,6 @@ class Try:
     attempt: Attempt
     telegram: Telegram | None = None
     received_at: datetime | None = None
-
-
-@dataclass(slots=True)
-class _Talk:
-    """What went and came in one exchange."""
-
-    started_at: datetime
-    begun: float
-    sent: bytes = b""
-    sent_at: float | None = None
-    first_at: float = 0.0
-    """When the first bytes came; `heard_at`: the last."""
-    heard_at: float = 0.0
-    received: bytearray = field(default_factory=bytearray)
-    count: int = 0
-    drained: int = 0
-    overslept: bool = False
-
-    def take(self, data: bytes, now: float) -> None:
-        if not self.count:
-            self.first_at = now
-        self.heard_at = now
-        self.count += len(data)
-        if len(self.received) < KEPT:
-            self.received += data[: KEPT - len(self.received)]
-
-
-@dataclass(frozen=True, slots=True)
-class _Trouble:
-    """Why there is no telegram."""
-
-    reason: str
-    owner: Owner
-    detail: str
-    refusal: bool = False
-    hang_up: bool = False
-
-
-def _trouble(error: ProtocolError) -> _Trouble:
-    return _Trouble(error.code, rule(error.code).owner, str(error), refusal=isinstance(error, Refused))
 
 
 class Line:
@@ -141,8 +100,8 @@ class Line:
         """
         if not self._gate.try_enter():
             await self._gate.enter()
-        talk = _Talk(self._clock.now(), asyncio.get_running_loop().time())
-        answer: Telegram | _Trouble | None = None
+        talk = Talk(self._clock.now(), asyncio.get_running_loop().time())
+        answer: Telegram | Trouble | None = None
         try:
             answer = await self._converse(dialect, request, timing, errand, talk)
             if isinstance(answer, Telegram):
@@ -158,7 +117,7 @@ class Line:
                 self._torn = True
             self._gate.leave()
 
-    async def _failed(self, trouble: _Trouble, timing: Timing, talk: _Talk) -> None:
+    async def _failed(self, trouble: Trouble, timing: Timing, talk: Talk) -> None:
         self._listened(talk)
         if trouble.refusal:
             self._guard.answered(talk.heard_at, timing)
@@ -174,8 +133,8 @@ class Line:
         """
         await self._gate.enter()
         try:
-            talk = _Talk(self._clock.now(), asyncio.get_running_loop().time())
-            trouble: _Trouble | None = None
+            talk = Talk(self._clock.now(), asyncio.get_running_loop().time())
+            trouble: Trouble | None = None
             try:
                 talk.sent = self._session(dialect).send(request)
                 if self._torn:
@@ -187,7 +146,7 @@ class Line:
                 await self.link.write(talk.sent, talk.begun + timing.timeout_s)
                 talk.sent_at = asyncio.get_running_loop().time()
             except LinkError as error:
-                trouble = _Trouble(error.reason, error.owner, error.detail)
+                trouble = Trouble(error.reason, error.owner, error.detail)
                 await self._hang_up()
             finally:
                 self._doubt(talk, timing)
@@ -227,14 +186,14 @@ class Line:
             self._gate.leave()
 
     async def _converse(
-        self, dialect: Dialect, request: Request, timing: Timing, errand: Errand, talk: _Talk
-    ) -> Telegram | _Trouble:
+        self, dialect: Dialect, request: Request, timing: Timing, errand: Errand, talk: Talk
+    ) -> Telegram | Trouble:
         loop = asyncio.get_running_loop()
         session = self._session(dialect)
         try:
             data = session.send(request)
         except RequestError as error:
-            return _Trouble("bad_request", Owner.OURS, str(error))
+            return Trouble("bad_request", Owner.OURS, str(error))
         try:
             now = talk.begun
             if self._torn or self._is_deaf(now):
@@ -246,7 +205,7 @@ class Line:
                 talk.drained = settled.drained
                 if not settled.silent:
                     detail = f"{self.link.name} does not fall silent: {settled.drained} bytes that nobody asked for"
-                    return _Trouble("line_not_silent", rule("line_not_silent").owner, detail, hang_up=True)
+                    return Trouble("line_not_silent", rule("line_not_silent").owner, detail, hang_up=True)
                 talk.started_at = self._clock.now()
             talk.sent, talk.begun = data, loop.time()
             await self.link.write(data, talk.begun + timing.timeout_s)
@@ -254,12 +213,12 @@ class Line:
             patience_s = self._patience(session, dialect, timing, errand, sent_at)
             found = await self._listen(session, dialect, timing, talk, sent_at, patience_s)
         except LinkError as error:
-            return _Trouble(error.reason, error.owner, error.detail, hang_up=True)
+            return Trouble(error.reason, error.owner, error.detail, hang_up=True)
         if isinstance(found, Telegram):
             if sent_at >= self._doubtful_until:  # else it may have queued behind another's silence
                 self.latencies.observed(errand.meter, talk.first_at - sent_at, session.expects)
             return found
-        trouble = _trouble(found) if found is not None else _silence(talk, timing, patience_s)
+        trouble = trouble_of(found) if found is not None else silence(talk, timing, patience_s)
         return replace(trouble, hang_up=not dialect.streaming and not trouble.refusal)
 
     def _patience(self, session: Session, dialect: Dialect, timing: Timing, errand: Errand, now: float) -> float:
@@ -271,7 +230,7 @@ class Line:
         return self.latencies.timeout(errand.meter, timing.timeout_s, session.expects)
 
     async def _listen(
-        self, session: Session, dialect: Dialect, timing: Timing, talk: _Talk, sent_at: float, patience_s: float
+        self, session: Session, dialect: Dialect, timing: Timing, talk: Talk, sent_at: float, patience_s: float
     ) -> Telegram | ProtocolError | None:
         """The answer, or the first thing that was wrong, or None for silence. Where framing needs silence, what is wrong is
         skipped as long as the time lasts: a good frame may stand behind noise. An answer that has begun has at least the
@@ -321,13 +280,13 @@ class Line:
     def _is_deaf(self, now: float) -> bool:
         return self._unheard_since is not None and now - self._unheard_since >= self._deaf_s
 
-    def _listened(self, talk: _Talk) -> None:
+    def _listened(self, talk: Talk) -> None:
         if talk.count or talk.drained:
             self._unheard_since = None
         elif talk.sent_at is not None and self._unheard_since is None:
             self._unheard_since = talk.sent_at
 
-    def _doubt(self, talk: _Talk, timing: Timing) -> None:
+    def _doubt(self, talk: Talk, timing: Timing) -> None:
         if talk.sent:
             sent_at = asyncio.get_running_loop().time() if talk.sent_at is None else talk.sent_at
             self._guard.doubt(sent_at, timing)
@@ -337,12 +296,12 @@ class Line:
         await self.link.close()
         self._torn, self._unheard_since = False, None
 
-    def _ended(self, talk: _Talk, errand: Errand, answer: Telegram | _Trouble, timing: Timing) -> Try:
-        if isinstance(answer, _Trouble):
+    def _ended(self, talk: Talk, errand: Errand, answer: Telegram | Trouble, timing: Timing) -> Try:
+        if isinstance(answer, Trouble):
             return Try(self._attempt(talk, errand, answer, answer.detail))
-        return Try(self._attempt(talk, errand, None, _lateness(talk, timing)), answer, self._clock.now())
+        return Try(self._attempt(talk, errand, None, lateness(talk, timing)), answer, self._clock.now())
 
-    def _attempt(self, talk: _Talk, errand: Errand, trouble: _Trouble | None, detail: str) -> Attempt:
+    def _attempt(self, talk: Talk, errand: Errand, trouble: Trouble | None, detail: str) -> Attempt:
         return Attempt(
             meter=errand.meter,
             channel=errand.channel,
@@ -356,26 +315,3 @@ class Line:
             received=bytes(talk.received),
             drained=talk.drained,
         )
-
-
-def _lateness(talk: _Talk, timing: Timing) -> str:
-    """What is said of a good answer: nothing, unless it came after its time-out."""
-    took_s = talk.heard_at - (talk.sent_at or talk.begun)
-    return f"late: {took_s:.3g} s after the question" if took_s > timing.timeout_s else ""
-
-
-def _silence(talk: _Talk, timing: Timing, patience_s: float) -> _Trouble:
-    """Nothing came in time, or the beginning of a frame that its session did not call wrong."""
-    if talk.overslept:
-        slept_s = talk.heard_at - (talk.sent_at or talk.begun)
-        detail = (
-            f"the program stood still: what came was read {slept_s:.0f} s after the question, too old to be the value"
-        )
-        return _Trouble("no_answer", Owner.OURS, detail)
-    if not talk.received:
-        return _Trouble(
-            "no_answer",
-            rule("no_answer").owner,
-            f"no answer within {max(timing.timeout_s, patience_s) if talk.count else patience_s:.3g} s",
-        )
-    return _trouble(WrongLength("an answer began and did not end", data=bytes(talk.received)))

@@ -238,19 +238,40 @@ class Poll:
         return reason, rule(reason).owner, detail
 
     async def _work(self, worker: _Worker) -> None:
+        if worker.line.width > 1:
+            await self._work_wide(worker)
+            return
         while not worker.leaving and not self._draining:
             found = self._next(worker)
             if found is not None:
                 await self._visit(worker, *found)
-                continue
-            worker.idle = True
-            worker.bell.clear()
-            self._idle_channels.update(worker.channels)
-            self._busy -= 1
-            if not self._busy:
-                self.wake()  # all is done
-            await worker.bell.wait()
+            else:
+                await self._rest(worker)
         self._busy -= 1
+
+    async def _work_wide(self, worker: _Worker) -> None:
+        """On a line that may have several questions under way: as many visits at once."""
+        under_way: set[asyncio.Task[None]] = set()
+        async with asyncio.TaskGroup() as visits:
+            while not worker.leaving and not self._draining:
+                found = self._next(worker)
+                if found is not None:
+                    under_way.add(visits.create_task(self._visit(worker, *found)))
+                elif not under_way:
+                    await self._rest(worker)
+                if under_way and (found is None or len(under_way) >= worker.line.width):
+                    _, under_way = await asyncio.wait(under_way, return_when=asyncio.FIRST_COMPLETED)
+        self._busy -= 1
+
+    async def _rest(self, worker: _Worker) -> None:
+        """Until somebody rings."""
+        worker.idle = True
+        worker.bell.clear()
+        self._idle_channels.update(worker.channels)
+        self._busy -= 1
+        if not self._busy:
+            self.wake()  # all is done
+        await worker.bell.wait()
 
     def _next(self, worker: _Worker) -> tuple[TaskSource, Task] | None:
         """The task whose turn it is on this line."""

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from collector.acquisition.line import Line
 from collector.acquisition.links import Beside, make_link
 from collector.acquisition.listening import Ports
+from collector.acquisition.pipelined_line import PipelinedLine
 from collector.acquisition.serial_link import byte_s
 from collector.acquisition.timing import CARRIED_GAP_S, CONNECT_S, TURN_S, Timing, turn_s
 from collector.clock import Clock
@@ -26,7 +27,14 @@ def no_channel(channel: str) -> tuple[str, str]:
 
 def line_key(channel: Channel) -> str:
     """What makes a line another one: its URL as it is written, baud rate and all, and what stands beside it."""
-    beside = (channel.echo, channel.identity, channel.heartbeat, channel.username, channel.password_file)
+    beside = (
+        channel.in_flight,
+        channel.echo,
+        channel.identity,
+        channel.heartbeat,
+        channel.username,
+        channel.password_file,
+    )
     return f"{channel.medium} {channel.link.text} {beside!r}"
 
 
@@ -51,9 +59,7 @@ def routes_for(
             continue
         line = lines.get(channel.medium)
         if line is None:
-            line = (keep or {}).get(line_key(channel)) or Line(
-                make_link(channel.link.text, _beside(channel), ports), clock
-            )
+            line = (keep or {}).get(line_key(channel)) or _line(channel, clock, ports)
             lines[channel.medium] = line
         least_s = CARRIED_GAP_S if channel.link.scheme in ("listen", "mqtt-tunnel") else 0.0
         gap_s = max(least_s, dialect.gap_ms / 1000) if channel.gap is None else channel.gap.total_seconds()
@@ -67,6 +73,11 @@ def routes_for(
         )
         routes[channel.name] = Route(channel.name, line, dialect, timing)
     return routes
+
+
+def _line(channel: Channel, clock: Clock, ports: Ports) -> Line:
+    link = make_link(channel.link.text, _beside(channel), ports)
+    return PipelinedLine(link, clock, in_flight=channel.in_flight) if channel.in_flight > 1 else Line(link, clock)
 
 
 def _silence_s(link: LinkUrl, dialect: Dialect) -> float:

@@ -178,6 +178,20 @@ def shared_links_agree(data: Data) -> Iterator[Finding]:
             yield Finding(("channel", index, "heartbeat"), f"{shares} and must have the same heartbeat")
 
 
+def questions_in_flight_have_numbers(data: Data) -> Iterator[Finding]:
+    """Only Modbus TCP says which question an answer belongs to; and a gateway is shared by who agrees on how many."""
+    first: dict[str, tuple[int, Data]] = {}
+    for index, channel in _tables(data, "channel"):
+        place, wide = ("channel", index, "in_flight"), channel.get("in_flight", 1) not in (1, True)
+        if wide and channel.get("protocol") in WAYS and channel["protocol"] != "modbus-tcp":
+            yield Finding(place, f"has no meaning for {channel['protocol']}; its questions are asked one by one")
+        if (link := _link(channel)) is None:
+            continue
+        other, settings = first.setdefault(f"{link.medium} {channel.get('identity')}", (index, channel))
+        if channel.get("in_flight", 1) != settings.get("in_flight", 1):
+            yield Finding(place, f"shares its medium with channel.{other} and must have the same in_flight")
+
+
 def answers_come_within_bounds(data: Data) -> Iterator[Finding]:
     """The worst reply cannot come before the timeout."""
     for index, channel in _tables(data, "channel"):
@@ -306,6 +320,7 @@ CHECKS: tuple[Callable[[Data], Iterator[Finding]], ...] = (
     brokers_have_topics,
     callers_say_who_they_are,
     shared_links_agree,
+    questions_in_flight_have_numbers,
     answers_come_within_bounds,
     plans_have_one_timetable,
     plans_fit_their_basis,

@@ -70,6 +70,8 @@ class Channel(_Table):
     worst_reply: Annotated[timedelta, BeforeValidator(span("10ms", "15m"))] | None = Field(None, examples=['"3s"'])
     gap: Annotated[timedelta, BeforeValidator(span("1ms", "5s"))] | None = Field(None, examples=['"30ms"'])
     """Silence that ends a frame; None = the protocol's."""
+    in_flight: int = Field(1, ge=1, le=16, examples=["4"])
+    """Questions that may be under way at once; a Modbus TCP gateway must allow it."""
     echo: bool = Field(False, examples=["false"])
     """The adapter gives back all that is sent."""
     topics: tuple[Topic, ...] = Field((), examples=['["meters/+/reading"]'])

@@ -79,6 +79,10 @@ class TcpSession:
         self._skip, self._ended = 0, False
         return HEADER.pack(self._transaction, 0, 1 + len(asked.pdu), asked.unit) + asked.pdu
 
+    def number(self, transaction: int) -> None:
+        """The next question has this number; else they count by themselves."""
+        self._transaction = transaction - 1
+
     def receive(self, data: bytes) -> None:
         """Bytes arrived; what would overflow the buffer comes back as garbage."""
         fits = len(data) == self.expects and data.startswith(self._head)
@@ -120,15 +124,15 @@ class TcpSession:
 
     def _unfit(self, data: bytes, asked: Asked) -> Event:
         """Not the whole answer: what the bytes show so far."""
-        if senseless := _senseless(data):
-            return self._give_up(senseless)
+        if error := senseless(data):
+            return self._give_up(error)
         if len(data) < 6:
             return self._unfinished(data)
         transaction, _, length = struct.unpack_from(">HHH", data)
         end = 6 + length
         frame = data[:end]
-        if error := self._mismatch(frame, transaction, length, asked):
-            return self._skip_frame(end, error)
+        if mismatch := self._mismatch(frame, transaction, length, asked):
+            return self._skip_frame(end, mismatch)
         if len(data) < end:
             return self._unfinished(data)
         # All fits and all is there, and it is not the answer: it is the refusal.
@@ -176,7 +180,7 @@ class TcpSession:
         return Garbage(data, error)
 
 
-def _senseless(data: bytes) -> UnexpectedBytes | None:
+def senseless(data: bytes) -> UnexpectedBytes | None:
     """Why these bytes, as far as they go, are no MBAP header; None if they may be."""
     if any(data[2:4]):
         return UnexpectedBytes("the protocol identifier is not 0", data=data, position=2)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from collector.acquisition.latency import FLOOR_S, MULTIPLE, Latencies
+from collector.acquisition.latency import ENOUGH, FLOOR_S, MULTIPLE, Latencies
 
 CEILING_S = 1.0
 SECONDS = st.floats(0.0001, 30.0)
@@ -40,6 +40,11 @@ def test_a_meter_never_heard_has_the_ceiling() -> None:
     latencies = steady(0.01)
     assert latencies.timeout("M2", CEILING_S) == CEILING_S
     assert latencies.expected("M2") is None
+
+
+def test_a_meter_hardly_heard_has_the_ceiling() -> None:
+    assert steady(0.002, times=ENOUGH - 1).timeout("M1", CEILING_S) == CEILING_S
+    assert steady(0.002, times=ENOUGH).timeout("M1", CEILING_S) == FLOOR_S
 
 
 def test_one_slow_answer_is_smoothed_and_forgotten_again() -> None:

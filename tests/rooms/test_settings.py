@@ -232,6 +232,17 @@ def test_two_speeds_on_one_serial_line_are_refused() -> None:
     ]
 
 
+def test_questions_in_flight_are_for_modbus_tcp() -> None:
+    text = SMALL.replace("127.0.0.1:1502", "127.0.0.1:8021").replace('"modbus-tcp"', '"modbus-tcp"\nin_flight = 4')
+    assert mistakes(text) == [
+        "collector.toml:14: channel.1.in_flight: shares its medium with channel.0 and must have the same in_flight"
+    ]
+    wide = settings(SMALL.replace('"modbus-tcp"', '"modbus-tcp"\nin_flight = 4'))
+    assert wide.channel("substation").in_flight == 4
+    serial = SMALL.replace('"dlt645"', '"dlt645"\nin_flight = 2')
+    assert "in_flight: has no meaning for dlt645" in mistakes(serial)[0]
+
+
 def test_two_echoes_on_one_link_are_refused() -> None:
     text = SMALL.replace("127.0.0.1:1502", "127.0.0.1:8021").replace('"modbus-tcp"', '"modbus-tcp"\necho = true')
     assert mistakes(text) == [
