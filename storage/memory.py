@@ -136,6 +136,12 @@ class MemoryLedger(MemoryDays, MemoryCare, MemorySenders, MemoryOrders):
             if one.installation.start < end and (one.installation.end is None or one.installation.end > start)
         )
 
+    async def left_places(self, since: datetime) -> tuple[Registered, ...]:
+        """See the port."""
+        stood = [stay.registered for meter in sorted(self._stays) for stay in self._stays[meter]]
+        ended = [one for one in stood if one.installation.end is not None and one.installation.end > since]
+        return tuple(sorted(ended, key=lambda one: (one.meter.meter, one.installation.start)))
+
     def _belongs_to(self, meter: str, time: datetime) -> Registered | None:
         for stay in self._stays.get(meter, ()):
             if stay.since <= time and (stay.end is None or time < stay.end):

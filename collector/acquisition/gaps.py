@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 from collector.acquisition.plan import Owed
@@ -38,6 +39,7 @@ class Memory:
     depth: int
     every_s: int = 0
 
+    @lru_cache(maxsize=4096)  # noqa: B019 - a memory is a few numbers, and many meters owe the same instant
     def keeps_until(self, at: datetime, zone: ZoneInfo) -> datetime:
         """When a value of this instant is overwritten at the earliest: the meter makes a copy whenever one is due."""
         match self.basis:
@@ -56,6 +58,7 @@ Remembers = Callable[[str, str, Basis], Memory | None]
 def remembered_by(profiles: Mapping[str, Profile]) -> Remembers:
     """As these profiles say."""
 
+    @lru_cache(maxsize=4096)
     def remembers(profile: str, quantity: str, basis: Basis) -> Memory | None:
         return memory_of(profiles[profile].find(quantity, basis)) if profile in profiles else None
 
@@ -114,8 +117,13 @@ def given_up(missing: Missing | None, now: datetime) -> bool:
 
 def rank(gap: Gap, *, reading_day: bool, zone: ZoneInfo, now: datetime) -> Rank:
     """When a gap's turn is. `reading_day`: its value is the one that a billing group is charged by."""
-    recent = gap.slot.at >= day_start(now.astimezone(zone).date() - DAY, zone)
+    recent = gap.slot.at >= _yesterday(now, zone)
     return Rank(Urgency.READING_DAY if reading_day else Urgency.BACKFILL, not recent, gap.expires)
+
+
+@lru_cache(maxsize=16)
+def _yesterday(now: datetime, zone: ZoneInfo) -> datetime:
+    return day_start(now.astimezone(zone).date() - DAY, zone)
 
 
 def _months_later(at: datetime, months: int, zone: ZoneInfo) -> datetime:

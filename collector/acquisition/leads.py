@@ -70,10 +70,13 @@ class Leads:
         lead = self._leads.get(meter)
         if lead is None or lead.channel != channel:
             lead = self._leads[meter] = Lead(meter, channel, rank)
+            fresh = True
+        else:
+            fresh = rank < lead.rank
         lead.rank = min(lead.rank, rank)
         for basis, day in days:
             lead.days[basis] = lead.days.get(basis, 0) | 1 << max(0, day.toordinal() - FIRST_DAY)
-        if not lead.busy and lead.not_before is None:
+        if fresh and not lead.busy and lead.not_before is None:
             self._push(lead)
 
     def wanting(self) -> Iterator[str]:

@@ -40,7 +40,7 @@ log = logging.getLogger(__name__)
 
 LOOK_EVERY = timedelta(hours=1)
 BUSY_PAUSE = timedelta(minutes=1)
-SLICE = 500
+SLICE = 250
 """Slots that are looked at together: some milliseconds."""
 MOST_QUESTIONS = 12
 """In one visit, about: a line that has live slots to ask again soon is not held for minutes."""
@@ -82,6 +82,7 @@ class Backfill:
         self._ledger = ledger
         self._clock = clock
         self.wake = wake
+        self._remembers = remembered_by(profiles)
         self._looked: datetime | None = None
         """Windows that closed up to then have been looked at."""
         self._next_look = clock.now()
@@ -104,6 +105,7 @@ class Backfill:
     def changed(self) -> None:
         """Meters, channels or plans are others now: look at all anew."""
         self.leads.forget_ready()
+        self._remembers = remembered_by(self._profiles)
         self._looked, self._next_look = None, self._clock.now()
         self._something.set()
         self._settled.clear()
@@ -175,10 +177,8 @@ class Backfill:
 
     async def _earlier(self, now: datetime) -> tuple[Registered, ...]:
         """Where meters stood before they were moved: what they owed there is in their memory still."""
-        stood = await self._ledger.installations(now - max(HORIZON.values()), now)
-        return tuple(
-            one for one in stood if one.installation.end is not None and self._planner.registered(one.meter.meter)
-        )
+        left = await self._ledger.left_places(now - max(HORIZON.values()))
+        return tuple(one for one in left if self._planner.registered(one.meter.meter))
 
     async def _days(
         self, versions: Iterable[PlanVersion], since: datetime, now: datetime, *, at_start: bool
@@ -270,7 +270,7 @@ class Backfill:
         for start in range(0, len(entries), SLICE):
             unfilled |= await self._ledger.unfilled([entry.slot for entry in entries[start : start + SLICE]])
         profile_of = {one.meter.meter: one.meter.profile for one in rows}
-        remembers = remembered_by(self._profiles)
+        remembers = self._remembers
 
         def memory(slot: Slot) -> Memory | None:
             return remembers(profile_of[slot.meter], slot.quantity, slot.basis)
@@ -340,7 +340,7 @@ class Backfill:
 
     def _in_order(self, lead: Lead, one: Registered, now: datetime) -> list[tuple[Basis, date]]:
         """Days by what is most urgent on them: the closing midnight of a day is what a bill may hang on."""
-        remembers = remembered_by(self._profiles)
+        remembers = self._remembers
 
         def first(entry: tuple[Basis, date]) -> Rank:
             basis, day = entry

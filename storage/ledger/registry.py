@@ -59,6 +59,12 @@ async def installations(connection: AsyncConnection, start: datetime, end: datet
     return tuple(registered(row) for row in await connection.execute(query))
 
 
+async def left_places(connection: AsyncConnection, since: datetime) -> tuple[Registered, ...]:
+    """See the port."""
+    query = select(*COLUMNS).select_from(installed).where(_i.c.end > since).order_by(_m.c.meter, _i.c.start)
+    return tuple(registered(row) for row in await connection.execute(query))
+
+
 async def last_digest(connection: AsyncConnection) -> str:
     """Of the last import."""
     query = select(tables.registry_import.c.digest).order_by(tables.registry_import.c.id.desc()).limit(1)

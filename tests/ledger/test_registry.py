@@ -173,3 +173,11 @@ async def test_a_plan_that_was_never_valid_leaves_nothing(ledger: Ledger) -> Non
 async def test_two_plans_of_one_name_are_refused(ledger: Ledger) -> None:
     with pytest.raises(RegistryRefused, match="two plans have the same name"):
         await ledger.keep_plans([HOURLY, dataclasses.replace(HOURLY, every_s=60)], at=at(0))
+
+
+async def test_where_meters_stood_before_they_were_moved(ledger: Ledger) -> None:
+    await ledger.import_registry([row("m1"), row("m2")], digest="a", at=at(0))
+    await ledger.import_registry([row("m1", "P-other")], digest="b", at=at(10))
+    (left,) = await ledger.left_places(at(5))
+    assert (left.meter.meter, left.point.point, left.installation.end) == ("m1", "P-m1", at(10))
+    assert await ledger.left_places(at(10)) == ()
