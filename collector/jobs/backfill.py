@@ -276,7 +276,7 @@ class Backfill:
             return remembers(profile_of[slot.meter], slot.quantity, slot.basis)
 
         found = gaps(entries, unfilled, memory, zone=planner.zone, now=now)
-        return [(gap, unfilled[gap.slot]) for gap in found if not planner.is_left_out(gap.slot)]
+        return [(gap, unfilled[gap.slot]) for gap in found]
 
     def _rank(self, gap: Gap, one: Registered, now: datetime) -> Rank:
         planner = self._planner
@@ -322,6 +322,7 @@ class Backfill:
                 self.leads.whole(lead, basis, day)
             overwritten += [self._overwritten(gap, missing, now) for gap, missing in found if gap.expires <= now]
             left = [gap for gap, _ in found if gap.expires > now and gap.slot not in lead.tried]
+            left = [gap for gap in left if not planner.is_left_out(gap.slot)]
             chosen += [(self._rank(gap, one, now), gap) for gap in left]
             if size.with_(gap.slot for gap in left) >= MOST_QUESTIONS:
                 break
