@@ -1,11 +1,12 @@
 """What a message becomes: a reading in its slot, a slot that knows why it is empty, or a dead letter."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
 
 from collector.jobs.receive import Inbox, filled
-from collector.jobs.receivers import owed_slots
+from collector.jobs.receivers import cutoffs_owed, owed_slots
 from storage.records import Basis, Missing, Owner, Plan, PlanVersion, Slot, Source
 from storage.registry import Registered
 from tests.links.messages import (
@@ -126,6 +127,25 @@ def test_a_stamp_at_the_end_of_the_calendar_stops_nobody(time: str, energy: str 
     batch = post.batch([message(payload(energy, time=time, basis=basis)), message(payload("2"))])
     assert [(one.reason, one.detail[:4]) for one in batch.dead_letters] == [("bad_payload", "time")]
     assert [reading.value for reading in batch.readings] == [2_000_000]
+
+
+@pytest.mark.parametrize(("cutoff", "late"), [(545, False), (540, True), (None, False)])
+def test_a_message_that_comes_after_the_cut_off_is_not_of_the_first_round(cutoff: int | None, late: bool) -> None:
+    """The value of the 14th, 09:00, comes on the 15th at 09:00:30; the cut-off is of the day after the data day."""
+    plan = Plan("quarter", (ENERGY,), every_s=900, cutoff_minute=cutoff)
+    since = datetime(2026, 1, 1, tzinfo=UTC)
+    versions = [PlanVersion(plan, since)]
+    post = Inbox(
+        "broker",
+        PROFILES,
+        [replace(one, installation=replace(one.installation, start=since)) for one in REGISTRY],
+        zone=SHANGHAI,
+        slots_for=owed_slots(lambda: versions, SHANGHAI, lambda *_: True),
+        cutoff_of=cutoffs_owed(lambda: versions, SHANGHAI),
+    )
+    batch = post.batch([message(payload(time="2026-03-14T09:00:00+08:00"))])
+    assert batch.late == (frozenset(filled(batch)) if late else frozenset())
+    assert len(filled(batch)) == 1
 
 
 def test_a_registry_loaded_anew_counts_from_then_on() -> None:
