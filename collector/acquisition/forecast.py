@@ -26,15 +26,18 @@ class Waiting:
 
 @dataclass(slots=True)
 class Outlook:
-    """What becomes of the slots of one plan on one channel. `late`: read, but after `by`; `missed`: closed unread."""
+    """What becomes of the slots of one plan on one channel. `late`: read, but after `by`; `missed`: closed unread.
+    `longest`: from when one was due (or from the start, if it was due before) until it was read.
+    """
 
     slots: int = 0
     first_due: datetime | None = None
     done: datetime | None = None
     late: int = 0
     missed: int = 0
+    longest: timedelta = timedelta()
 
-    def served(self, due: datetime, at: datetime | None, by: datetime) -> None:
+    def served(self, due: datetime, at: datetime | None, *, start: datetime, by: datetime) -> None:
         """One slot; `at` None: its window closed first."""
         self.slots += 1
         self.first_due = due if self.first_due is None else min(self.first_due, due)
@@ -43,6 +46,7 @@ class Outlook:
             return
         self.late += at > by
         self.done = at if self.done is None else max(self.done, at)
+        self.longest = max(self.longest, at - max(due, start))
 
 
 Cost = Callable[[str, Sequence[Waiting], datetime], float]
@@ -82,4 +86,4 @@ def play(
         for which, at in ((asked, now), (closed, None)):
             for one in which:
                 outlook = outlooks.setdefault((one.channel, one.owed.slot.plan), Outlook())
-                outlook.served(one.owed.due, at, by)
+                outlook.served(one.owed.due, at, start=start, by=by)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
-from datetime import UTC, datetime, time
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime, time, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import click
 
+from collector.acquisition.forecast import Outlook
 from collector.cli import shapes
 from collector.cli.command import Command, Option, config_option, json_option
 from collector.cli.opening import Site, open_site
@@ -52,7 +53,7 @@ from storage.days import from_local, utc_text
 )
 @json_option
 def forecast(config: Path, at: str | None, by: str, as_json: bool) -> None:
-    """One line a channel."""
+    """One line for each plan of a channel; with --json one a channel."""
     site = open_site(config)
     hour = _hour(by, "--by")
     found = _found(site, None if at is None else _instant(at, site.settings.zone), hour)
@@ -121,6 +122,7 @@ def _shape(one: ChannelForecast) -> shapes.Shape:
                 "values": plan.slots,
                 "begins": utc_text(plan.first_due) if plan.first_due else None,
                 "done": utc_text(plan.done) if plan.done else None,
+                "longest_s": round(plan.longest.total_seconds(), 1),
                 "late": plan.late,
                 "missed": plan.missed,
             }
@@ -137,40 +139,44 @@ _KNOWN = {
 
 
 def _show(found: Sequence[ChannelForecast], by: str, zone: ZoneInfo) -> None:
+    """A line for each plan of a channel; what is said of the channel stands in its first."""
     headings = (
         say("channel"),
         say("meters"),
         say("silent"),
+        say("known from"),
+        say("plan"),
         say("values"),
         say("begins"),
         say("done"),
+        say("longest wait"),
         say("by {hour}", hour=by),
-        say("known from"),
     )
-    rows = (
-        (
-            one.channel,
-            one.meters,
-            one.silent or None,
-            one.values,
-            local_text(one.begins, zone) if one.begins else None,
-            local_text(one.done, zone) if one.done else None,
-            _verdict(one),
-            say(_KNOWN[one.known]),
-        )
-        for one in found
-    )
-    show_table(headings, rows, numbers=(1, 2, 3), empty=say("no channel is polled"))
+    rows = [row for one in found for row in _rows(one, zone)]
+    show_table(headings, rows, numbers=(1, 2, 5, 8), empty=say("no channel is polled"))
 
 
-def _verdict(one: ChannelForecast) -> str:
-    if one.finishes:
-        return say("yes") if one.values else say("nothing is due")
+def _rows(one: ChannelForecast, zone: ZoneInfo) -> Iterator[tuple[object, ...]]:
+    of_channel: tuple[object, ...] = (one.channel, one.meters, one.silent or None, say(_KNOWN[one.known]))
+    nobody = bool(one.silent) and one.silent == one.meters
+    if not one.plans:
+        yield (*of_channel, None, 0, None, None, None, say("no: nobody answers") if nobody else say("nothing is due"))
+    for name, plan in sorted(one.plans.items()):
+        begins, done = (None if at is None else local_text(at, zone) for at in (plan.first_due, plan.done))
+        yield (*of_channel, name, plan.slots, begins, done, _length(plan.longest), _verdict(plan))
+        of_channel = (None,) * len(of_channel)
+
+
+def _length(span: timedelta) -> str:
+    """To the second, as on a clock."""
+    minutes, seconds = divmod(round(span.total_seconds()), 60)
+    return f"{minutes // 60}:{minutes % 60:02d}:{seconds:02d}"
+
+
+def _verdict(plan: Outlook) -> str:
     parts = []
-    if one.late:
-        parts.append(say("{n} later", n=one.late))
-    if one.missed:
-        parts.append(say("{n} never: closed before their turn", n=one.missed))
-    if one.silent and one.silent == one.meters:
-        parts.append(say("nobody answers"))
-    return say("no: {parts}", parts=", ".join(parts))
+    if plan.late:
+        parts.append(say("{n} later", n=plan.late))
+    if plan.missed:
+        parts.append(say("{n} never: closed before their turn", n=plan.missed))
+    return say("no: {parts}", parts=", ".join(parts)) if parts else say("yes")

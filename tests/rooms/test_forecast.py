@@ -38,7 +38,7 @@ def outlook(*slots: Waiting, by: datetime = BY, **more: frozenset[str]) -> dict[
 
 def test_one_after_another_and_a_meter_for_all_of_it_at_once() -> None:
     found = outlook(waits("a"), waits("a", quantity="1-0:2.8.0"), waits("b"))
-    assert found == {"daily": Outlook(3, START, START + 20 * SECOND, late=0, missed=0)}
+    assert found == {"daily": Outlook(3, START, START + 20 * SECOND, longest=20 * SECOND)}
 
 
 def test_the_most_urgent_go_first_whenever_they_come() -> None:
@@ -50,19 +50,22 @@ def test_the_most_urgent_go_first_whenever_they_come() -> None:
 
 def test_the_line_waits_for_what_is_due_later() -> None:
     later = START + timedelta(hours=1)
-    assert outlook(waits("a"), waits("b", due=later))["daily"].done == later + 10 * SECOND
+    found = outlook(waits("a"), waits("b", due=later))["daily"]
+    assert (found.done, found.longest) == (later + 10 * SECOND, 10 * SECOND)
+    before = START - timedelta(hours=1)
+    assert outlook(waits("a", due=before))["daily"].longest == 10 * SECOND, "what waited before is not known"
 
 
 def test_what_is_read_after_the_hour_is_late_and_what_closes_unread_is_missed() -> None:
     found = outlook(*(waits(meter) for meter in "abc"), by=START + 25 * SECOND)
     assert (found["daily"].late, found["daily"].missed) == (1, 0)
     found = outlook(*(waits(meter, closes=START + 15 * SECOND) for meter in "abc"))
-    assert found["daily"] == Outlook(3, START, START + 20 * SECOND, late=0, missed=1)
+    assert found["daily"] == Outlook(3, START, START + 20 * SECOND, missed=1, longest=20 * SECOND)
 
 
 def test_who_does_not_answer_takes_time_and_does_not_count() -> None:
     found = outlook(waits("dead"), waits("a"), unheard=frozenset({"dead"}))
-    assert found == {"daily": Outlook(1, START, START + 20 * SECOND, late=0, missed=0)}
+    assert found == {"daily": Outlook(1, START, START + 20 * SECOND, longest=20 * SECOND)}
 
 
 def test_the_next_time_that_it_is_six() -> None:
