@@ -6,7 +6,7 @@
     ledger ──► backfill ► poll                       what meters still know of days gone by
     ledger ──► orders ───► poll                       on demand, beside the plans
     ledger ──► settle                                verdicts every minute, deliveries at the hour that is configured
-    ledger ──► clock_rounds                          what the meters' clocks come to, daily
+    ledger ──► clock_rounds, events                  what the meters' clocks come to, daily; what is missing for want of supply
 
 SIGTERM and SIGINT drain: nothing new is begun, what is under way ends, what was received is committed and acknowledged, and
 the process ends with 0. What has not ended after `DRAIN_S` (another process holds the database) is given up: it was never
@@ -34,6 +34,7 @@ from collector.errors import SettingsError
 from collector.jobs.backfill import Backfill
 from collector.jobs.clock_rounds import ClockRounds
 from collector.jobs.collect import Collect, Route
+from collector.jobs.events import SupplyRounds
 from collector.jobs.hour import Hour
 from collector.jobs.orders import Orders
 from collector.jobs.poll import Poll
@@ -146,6 +147,7 @@ class Daemon:
                 if self._settle is not None:
                     working.append(tasks.create_task(self._settle.run(self._stop)))
                     working.append(tasks.create_task(self._clocks(poll).run(self._stop)))
+                    working.append(tasks.create_task(SupplyRounds(self._ledger, self._clock).run(self._stop)))
                 if self._orders:
                     working.append(tasks.create_task(self._order_taker(poll).run(self._stop)))
                 following = tasks.create_task(self._follow(poll, receiving))

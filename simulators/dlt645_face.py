@@ -16,6 +16,7 @@ from datetime import date, datetime, timedelta
 
 from protocols.dlt645.frame import ANSWER, ERROR, MORE, Frame, Framer, encode
 from protocols.telegram import Garbage
+from simulators.dlt645_events import Event, events_of
 from simulators.dlt645_records import records
 from simulators.dlt645_values import Answer, answer_of
 from simulators.errors import NoSuchData
@@ -30,6 +31,8 @@ LONGEST = 200
 """Bytes of data in an answer; what is longer must be asked for again (functions 91 + more, 12)."""
 IDENTIFIER = 4
 LOAD_RECORDS = 0x06
+EVENTS = (0x03, 0x1D, 0x1E)
+STATUS, BLOCK = b"\x04\x00\x05", 0xFF
 DATE, TIME = b"\x04\x00\x01\x01", b"\x04\x00\x01\x02"
 BROADCAST = "9" * 12
 REACH = timedelta(minutes=5)
@@ -70,6 +73,11 @@ class Dlt645Meter:
     memories: Memories = field(default_factory=Memories)
     exchanges: int = field(default=0, init=False)
     password: bytes = b"\x02\x00\x00\x00"
+    events: Sequence[Event] = ()
+    """What happened to it, beside power cuts."""
+    status: Sequence[int] = (0,) * 7
+    status_block: bool = True
+    """Whether it gives all status words in one answer."""
     wrong_passwords: int = field(default=0, init=False)
     _rest: tuple[bytes, bytes] = field(default=(b"", b""), init=False)
     _locked_until: datetime | None = field(default=None, init=False)
@@ -101,9 +109,30 @@ class Dlt645Meter:
                 return self._refuse(frame, OTHER_ERROR), nothing
 
     def _said(self, identifier: bytes, asked: bytes, at: datetime) -> Answer:
+        if identifier[0] in EVENTS:
+            return Answer(events_of(identifier, self.meter, self._happened, at))
+        if identifier[:3] == STATUS:
+            return Answer(self._status(identifier[3]))
         if identifier[0] == LOAD_RECORDS and identifier[2:] == b"\x00\x01":
             return records(identifier[1], asked, self.meter, self.memories, at)
         return answer_of(identifier, self.meter, self.address, self.number, at, self.memories)
+
+    @property
+    def _happened(self) -> list[Event]:
+        """A power cut is known to the meter afterwards, by itself."""
+        cuts = [
+            Event("power_down", fault.start, fault.end)
+            for fault in self.meter.faults
+            if fault.kind is FaultKind.POWER_DOWN
+        ]
+        return [*cuts, *self.events]
+
+    def _status(self, word: int) -> bytes:
+        if word == BLOCK and self.status_block:
+            return b"".join(one.to_bytes(2, "little") for one in self.status)
+        if not 1 <= word <= len(self.status):
+            raise NoSuchData
+        return self.status[word - 1].to_bytes(2, "little")
 
     def _write(self, frame: Frame, at: datetime) -> bytes:
         """Date and time of day can be written, by password."""
@@ -202,8 +231,8 @@ class Dlt645Bus:
         one.exchanges += 1
         data, said = one.answer(frame, at)
         match spoilt(one.meter.faults, at, one.exchanges):
-            case FaultKind.SILENT:
-                self._truth.spoil(one.meter.name, at, FaultKind.SILENT)
+            case FaultKind.SILENT | FaultKind.POWER_DOWN as kind:
+                self._truth.spoil(one.meter.name, at, kind)
                 return b""
             case FaultKind.BAD_CHECKSUM:
                 self._truth.spoil(one.meter.name, at, FaultKind.BAD_CHECKSUM)

@@ -22,6 +22,8 @@ class FaultKind(StrEnum):
 
     SILENT = "silent"
     """Nothing is answered or published."""
+    POWER_DOWN = "power_down"
+    """No supply: nothing is answered, and a DL/T 645 meter writes it down."""
     BAD_CHECKSUM = "bad_checksum"
     """The answer's checksum does not fit."""
     WRONG_VALUE = "wrong_value"
@@ -32,9 +34,10 @@ class FaultKind(StrEnum):
     """No register counts; what flows meanwhile is lost."""
 
 
-LINE_FAULTS = (FaultKind.SILENT, FaultKind.BAD_CHECKSUM)
+LINE_FAULTS = (FaultKind.SILENT, FaultKind.POWER_DOWN, FaultKind.BAD_CHECKSUM)
 EXPECTED: dict[FaultKind, dict[str, str]] = {
     FaultKind.SILENT: {"missing": "no_answer"},
+    FaultKind.POWER_DOWN: {"missing": "no_supply"},
     FaultKind.BAD_CHECKSUM: {"missing": "bad_checksum"},
     FaultKind.WRONG_VALUE: {"rule": "out_of_range"},
     FaultKind.DECREASED: {"rule": "register_decreased"},

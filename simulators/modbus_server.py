@@ -103,8 +103,8 @@ class ModbusServer:
         at, displays = self._asked.pop(unit) if unit in self._asked else (self._now(), [])
         self._exchanges[unit] += 1
         match spoilt(meter.faults, at, self._exchanges[unit]):
-            case FaultKind.SILENT:
-                self._truth.spoil(meter.name, at, FaultKind.SILENT)
+            case FaultKind.SILENT | FaultKind.POWER_DOWN as kind:
+                self._truth.spoil(meter.name, at, kind)
                 return b""
             case FaultKind.BAD_CHECKSUM if self._framer is FramerType.RTU:
                 self._truth.spoil(meter.name, at, FaultKind.BAD_CHECKSUM)

@@ -59,8 +59,9 @@ class MqttPublisher:
         async with self._one_at_a_time:
             for meter in self._meters:
                 for message in meter.owed(instant):
-                    if spoilt(meter.meter.faults, message.time, message.seq) is FaultKind.SILENT:
-                        self._truth.spoil(message.meter, message.time, FaultKind.SILENT)
+                    kind = spoilt(meter.meter.faults, message.time, message.seq)
+                    if kind in (FaultKind.SILENT, FaultKind.POWER_DOWN):
+                        self._truth.spoil(message.meter, message.time, kind)
                     else:
                         self._waiting[message.meter].append(message)
             if self.outstanding:

@@ -1,4 +1,4 @@
-"""Records of what a meter is, beside what it measures: what its clock showed, and who changed it.
+"""Records of what a meter is, beside what it measures: what its clock showed, who changed it, and what happened to it.
 
 Times are aware and in UTC; drifts are in microseconds, the meter's time less ours.
 """
@@ -68,3 +68,39 @@ class ClockChange:
     detail: str = ""
     ended_at: datetime | None = None
     after: timedelta | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StatusWords:
+    """A meter's run status words (运行状态字) as they were read, in order."""
+
+    meter: str
+    at: datetime
+    words: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class MeterEvent:
+    """What a meter wrote down (事件): `kind` as `protocols.witness.KINDS` has it; start and end by the meter's own clock.
+
+    (meter, kind, phase, start) is its key. `end` None: it has not ended, or is of a kind without end. `seen_at`: when we
+    first read it.
+    """
+
+    meter: str
+    kind: str
+    phase: str
+    start: datetime
+    end: datetime | None
+    seen_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class EventCount:
+    """How often something has happened since the meter was made, by its own counter, when last read."""
+
+    meter: str
+    kind: str
+    phase: str
+    count: int
+    at: datetime

@@ -45,6 +45,41 @@ clock_outcome = Table(
     Column("after_us", BigInteger),
 )
 
+meter_status = Table(
+    "meter_status",
+    metadata,
+    Column("id", SERIAL, primary_key=True),
+    Column("meter_id", ForeignKey("meter.id"), nullable=False),
+    Column("at", Instant, nullable=False),
+    Column("words", Text, nullable=False),
+    Index("ix_meter_status_meter_id_at", "meter_id", "at"),
+)
+
+meter_event = Table(
+    "meter_event",
+    metadata,
+    Column("id", SERIAL, primary_key=True),
+    Column("meter_id", ForeignKey("meter.id"), nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("phase", Text, nullable=False),
+    Column("start", Instant, nullable=False),
+    Column("end", Instant),
+    Column("seen_at", Instant, nullable=False),
+    UniqueConstraint("meter_id", "kind", "phase", "start", name="uq_meter_event_key"),
+    Index("ix_meter_event_start", "start"),
+)
+
+event_count = Table(
+    "event_count",
+    metadata,
+    Column("meter_id", ForeignKey("meter.id"), primary_key=True),
+    Column("kind", Text, primary_key=True),
+    Column("phase", Text, primary_key=True),
+    Column("count", BigInteger, nullable=False),
+    Column("at", Instant, nullable=False),
+    sqlite_with_rowid=False,
+)
+
 FROZEN = (clock_check, clock_change, clock_outcome)
 
 for _table in FROZEN:

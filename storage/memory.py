@@ -175,7 +175,7 @@ class MemoryLedger(MemoryDays, MemoryCare, MemorySenders, MemoryOrders):
         self._settle(slots)
         self.attempts.extend(batch.attempts)
         self.frames.extend(batch.frames)
-        self._clock_checks.extend(batch.clock_checks)
+        self._care(batch)
         self._dead_letters.extend(batch.dead_letters)
         conflicts = arrivals.count(Arrival.OTHER)
         stored = arrivals.count(None)

@@ -6,8 +6,9 @@ from collections.abc import Collection, Sequence
 from dataclasses import replace
 from datetime import datetime
 
-from storage.care import ClockChange, ClockCheck
+from storage.care import ClockChange, ClockCheck, EventCount, MeterEvent, StatusWords
 from storage.errors import AuditRefused
+from storage.records import Batch
 
 
 class MemoryCare:
@@ -16,6 +17,23 @@ class MemoryCare:
     def __init__(self) -> None:
         self._clock_checks: list[ClockCheck] = []
         self._clock_changes: dict[tuple[str, datetime], ClockChange] = {}
+        self._statuses: dict[str, StatusWords] = {}
+        self._events: dict[tuple[datetime, str, str, str], MeterEvent] = {}
+        self._event_counts: dict[tuple[str, str, str], EventCount] = {}
+
+    def _care(self, batch: Batch) -> None:
+        """Keep what a batch brings beside readings."""
+        self._clock_checks.extend(batch.clock_checks)
+        for status in batch.statuses:
+            known = self._statuses.get(status.meter)
+            if known is None or known.at <= status.at:
+                self._statuses[status.meter] = status
+        for event in batch.events:
+            key = event.start, event.meter, event.kind, event.phase
+            there = self._events.setdefault(key, event)
+            self._events[key] = replace(there, end=there.end or event.end)
+        for count in batch.event_counts:
+            self._event_counts[count.meter, count.kind, count.phase] = count
 
     async def clock_checks(
         self,
@@ -72,6 +90,32 @@ class MemoryCare:
             if (not meters or one.meter in meters) and (since is None or one.at >= since)
         ]
         return tuple(sorted(found, key=lambda one: (one.meter, one.at)))
+
+    async def events(
+        self,
+        *,
+        meters: Collection[str] = (),
+        kinds: Collection[str] = (),
+        start: datetime | None = None,
+        end: datetime | None = None,
+    ) -> tuple[MeterEvent, ...]:
+        """See the port."""
+        return tuple(
+            one
+            for _, one in sorted(self._events.items())
+            if (not meters or one.meter in meters)
+            and (not kinds or one.kind in kinds)
+            and (start is None or one.start >= start)
+            and (end is None or one.start < end)
+        )
+
+    async def event_counts(self, meter: str) -> tuple[EventCount, ...]:
+        """See the port."""
+        return tuple(one for key, one in sorted(self._event_counts.items()) if key[0] == meter)
+
+    async def last_statuses(self) -> tuple[StatusWords, ...]:
+        """See the port."""
+        return tuple(self._statuses[meter] for meter in sorted(self._statuses))
 
 
 def _begun(change: ClockChange) -> ClockChange:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from enum import StrEnum
 
-from storage.care import ClockCheck
+from storage.care import ClockCheck, EventCount, MeterEvent, StatusWords
 from storage.registry import Registered
 from storage.senders import Numbered, Progress
 
@@ -218,6 +218,9 @@ class Batch:
     missing: tuple[Missing, ...] = ()
     frames: tuple[RawFrame, ...] = ()
     clock_checks: tuple[ClockCheck, ...] = ()
+    statuses: tuple[StatusWords, ...] = ()
+    events: tuple[MeterEvent, ...] = ()
+    event_counts: tuple[EventCount, ...] = ()
     dead_letters: tuple[DeadLetter, ...] = ()
     late: frozenset[Slot] = frozenset()
     """Of the slots filled here: those whose value came after the cut-off of their plan, so not in the first round."""

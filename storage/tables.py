@@ -26,7 +26,7 @@ from sqlalchemy import (
 
 from storage.columns import BASIS, OWNER, QUALITY, SOURCE, Day, Instant
 
-REVISION = "0005"
+REVISION = "0006"
 """The step of storage/migrations that builds these tables; a test holds it to be the last."""
 
 APPLICATION_ID = 0x43424C47

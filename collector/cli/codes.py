@@ -113,3 +113,14 @@ SETTINGS = (
     mark("near_midnight"),
 )
 """What can come of setting a clock, beside reasons."""
+KINDS = (
+    mark("power_down"),
+    mark("cover_opened"),
+    mark("terminals_opened"),
+    mark("magnetic_field"),
+    mark("phase_loss"),
+    mark("reversed"),
+    mark("relay_opened"),
+    mark("relay_closed"),
+)
+"""Of events."""

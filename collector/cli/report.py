@@ -12,6 +12,7 @@ import click
 
 from collector.cli import shapes
 from collector.cli.command import Command, Group, Option, config_option
+from collector.cli.happened import events, status
 from collector.cli.opening import open_site
 from collector.cli.rates import ask_rates, success
 from collector.cli.reporting import Answer, Table, days_options, format_options, show, span
@@ -29,6 +30,8 @@ def report() -> None:
 
 
 report.add_command(success)
+report.add_command(events)
+report.add_command(status)
 
 
 @report.command(

@@ -6,8 +6,9 @@ Whoever reads these lines was promised that they stay; a new key is a new promis
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from dataclasses import asdict, fields
-from datetime import date
+from datetime import date, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -18,6 +19,7 @@ from collector.kpi.success import Success
 from collector.outlets.batch import manifest_bytes
 from protocols.catalogue import describe
 from protocols.obis import Obis
+from storage.care import MeterEvent, StatusWords
 from storage.days import utc_text
 from storage.dues import Pause
 from storage.records import Conflict, Delivery, Judged, Missing, Owner, Quality, Reading
@@ -163,6 +165,37 @@ def moved(one: Moved, day: date, metric: str) -> Shape:
         "point": one.point or None,
         "was_there": one.was_there,
         "there": one.there,
+    }
+
+
+EVENT_KEYS = ("meter", "point", "kind", "phase", "start", "end", "lasted_s", "seen_at")
+
+
+def event(one: MeterEvent, point: str) -> Shape:
+    """What a meter wrote down, by its own clock; `end` null: it has not ended, or has none."""
+    return {
+        "meter": one.meter,
+        "point": point or None,
+        "kind": one.kind,
+        "phase": one.phase or None,
+        "start": utc_text(one.start),
+        "end": utc_text(one.end) if one.end else None,
+        "lasted_s": (one.end - one.start) // timedelta(seconds=1) if one.end else None,
+        "seen_at": utc_text(one.seen_at),
+    }
+
+
+STATUS_KEYS = ("meter", "point", "read_at", "words", "says")
+
+
+def status(one: StatusWords, point: str, says: Iterable[str]) -> Shape:
+    """Run status words as they were last read; `says` in English."""
+    return {
+        "meter": one.meter,
+        "point": point or None,
+        "read_at": utc_text(one.at),
+        "words": " ".join(f"{word:04X}" for word in one.words),
+        "says": "; ".join(says),
     }
 
 

@@ -20,7 +20,7 @@ from collector.acquisition.tasks import Before, Collected, Task
 from collector.acquisition.urgency import Urgency
 from collector.acquisition.visit import Failed, Visit, read_meter
 from collector.clock import Clock
-from collector.jobs.care import care, frames_of, parted
+from collector.jobs.care import Carer, frames_of, parted
 from collector.jobs.route import Route as Route  # so that whoever collects finds both here
 from collector.normalise.slots import SlotChooser, among
 from collector.normalise.translate import Rejected, Translation, translate
@@ -73,7 +73,8 @@ class Collect:
         seen = await self._visit(task, slots, profile, route)
         visit = seen.visit
         by = replace(route, timing=replace(route.timing, retries=0)) if _later(task) and not visit.answered else route
-        cared = await care(task, words, by, self._zone, self._clock, _silent(visit)) if words else Batch()
+        carer = Carer(self._ledger, self._clock, self._zone)
+        cared = await carer.care(task, words, by, profile.phases, _silent(visit)) if words else Batch()
         readings = list(_one_a_slot(seen.readings, slots))
         filled = {reading.slot for reading in readings if reading.slot is not None}
         lacking = [self._missing(slot, seen, profile) for slot in slots if slot not in filled]

@@ -139,13 +139,18 @@ def _item(meaning: Meaning, data: bytes) -> Item:
 
 def status_text(word: int, bits: str) -> str:
     """`"0050: relay open, relay commanded open"` of run status word 3."""
-    number = int(bits, 16)
+    words = status_says(word, int(bits, 16))
+    return f"{bits}: {', '.join(words)}" if words else bits
+
+
+def status_says(word: int, number: int) -> list[str]:
+    """What the bits of a run status word say."""
     words = []
     for field in _table()[1].get(word, ()):
         state = number >> field.bit & (1 << field.width) - 1
         if state and (said := field.says[state] if state < len(field.says) else f"bits {field.bit} = {state}"):
             words.append(said)
-    return f"{bits}: {', '.join(words)}" if words else bits
+    return words
 
 
 @cache

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from typing import Protocol
 
 from sqlalchemy import and_, bindparam, false, insert, select, true, update
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -55,6 +56,11 @@ _reopen = update(_r).where(_r.c.id == bindparam("of")).values(waits=true(), due=
 _contradicted = update(_r).where(_r.c.id == bindparam("of")).values(conflicted=true())
 
 
+class _OfMeter(Protocol):
+    @property
+    def meter(self) -> str: ...
+
+
 async def append(connection: AsyncConnection, words: Vocabulary, batch: Batch) -> Receipt:
     """See the port."""
     named = await _names(connection, words, batch)
@@ -77,14 +83,15 @@ async def _names(connection: AsyncConnection, words: Vocabulary, batch: Batch) -
     return await numbers(
         connection,
         words,
-        meters={
-            one.meter
-            for many in (batch.readings, slots, batch.attempts, batch.frames, batch.clock_checks)
-            for one in many
-        },
+        meters={one.meter for many in (slots, *_of_meters(batch)) for one in many},
         quantities={one.quantity for many in (batch.readings, slots) for one in many},
         plans={one.plan for many in (slots, batch.attempts) for one in many},
     )
+
+
+def _of_meters(batch: Batch) -> Iterator[Iterable[_OfMeter]]:
+    yield from (batch.readings, batch.attempts, batch.frames, batch.clock_checks)
+    yield from (batch.statuses, batch.events, batch.event_counts)
 
 
 def _slots(batch: Batch) -> list[Slot]:

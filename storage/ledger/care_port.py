@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Protocol
 
-from storage.care import ClockChange, ClockCheck
+from storage.care import ClockChange, ClockCheck, EventCount, MeterEvent, StatusWords
 
 
 class CareLedger(Protocol):
@@ -40,3 +40,21 @@ class CareLedger(Protocol):
         self, *, meters: Collection[str] = (), since: datetime | None = None
     ) -> tuple[ClockChange, ...]:
         """By meter and time; of no meter named: of all. Those begun at `since` or later."""
+
+    async def events(
+        self,
+        *,
+        meters: Collection[str] = (),
+        kinds: Collection[str] = (),
+        start: datetime | None = None,
+        end: datetime | None = None,
+    ) -> tuple[MeterEvent, ...]:
+        """By start, meter, kind and phase; those begun in [start, end). What was stored twice is there once; an event whose end
+        came later has it.
+        """
+
+    async def event_counts(self, meter: str) -> tuple[EventCount, ...]:
+        """The latest of one meter, by kind and phase."""
+
+    async def last_statuses(self) -> tuple[StatusWords, ...]:
+        """The latest of each meter, by meter."""

@@ -1,4 +1,4 @@
-"""Clocks in SQL: what was read of them, and the audit of their changes."""
+"""Clocks, status words and events in SQL: what was read of them, and the audit of what was changed."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from storage import care_tables, tables
 from storage.care import ClockChange, ClockCheck
 from storage.columns import to_microseconds
 from storage.errors import AuditRefused
+from storage.ledger import happenings
 from storage.ledger.dialect import as_list, listed
 from storage.ledger.numbers import Numbers, numbers
 from storage.ledger.vocabulary import Vocabulary
@@ -44,6 +45,7 @@ async def keep(connection: AsyncConnection, named: Numbers, batch: Batch) -> Non
             for one in batch.clock_checks
         ]
         await connection.execute(insert(_check), rows)
+    await happenings.keep(connection, named, batch)
 
 
 async def clock_checks(

@@ -70,6 +70,9 @@ def check_batch(batch: Batch) -> None:
         _check_times(attempt.started_at)
     for check in batch.clock_checks:
         _check_times(check.at, check.shown)
+    for event in batch.events:
+        _check_times(event.start, event.end, event.seen_at)
+    _check_times(*(one.at for many in (batch.statuses, batch.event_counts) for one in many))
     _check_times(*(frame.received_at for frame in batch.frames), *(letter.received_at for letter in batch.dead_letters))
 
 

@@ -50,3 +50,10 @@ def insert_or_add(table: Table, key: Sequence[str], numbers: Sequence[str]) -> U
     insert = sqlite_insert(table)
     added: Mapping[str, ColumnElement[Any]] = {name: table.c[name] + insert.excluded[name] for name in numbers}
     return insert.on_conflict_do_update(index_elements=list(key), set_=dict(added))
+
+
+def insert_once_ended(table: Table, key: Sequence[str], column_: str) -> Upsert:
+    """Insert; where the key is there, only what `column_` does not say yet is filled in."""
+    insert = sqlite_insert(table)
+    known = func.coalesce(table.c[column_], insert.excluded[column_])
+    return insert.on_conflict_do_update(index_elements=list(key), set_={column_: known})

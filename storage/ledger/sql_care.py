@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from datetime import datetime
 
-from storage.care import ClockChange, ClockCheck
-from storage.ledger import caring
+from storage.care import ClockChange, ClockCheck, EventCount, MeterEvent, StatusWords
+from storage.ledger import caring, happenings
 from storage.ledger.sessions import Sessions
 
 
@@ -48,3 +48,24 @@ class SqlCare:
         return await self._sessions.read(
             lambda connection: caring.clock_changes(connection, meters=meters, since=since)
         )
+
+    async def events(
+        self,
+        *,
+        meters: Collection[str] = (),
+        kinds: Collection[str] = (),
+        start: datetime | None = None,
+        end: datetime | None = None,
+    ) -> tuple[MeterEvent, ...]:
+        """By start."""
+        return await self._sessions.read(
+            lambda connection: happenings.events(connection, meters=meters, kinds=kinds, start=start, end=end)
+        )
+
+    async def event_counts(self, meter: str) -> tuple[EventCount, ...]:
+        """The latest of one meter."""
+        return await self._sessions.read(lambda connection: happenings.event_counts(connection, meter))
+
+    async def last_statuses(self) -> tuple[StatusWords, ...]:
+        """The latest of each meter."""
+        return await self._sessions.read(happenings.last_statuses)

@@ -12,6 +12,7 @@ from collector.jobs.report import NOT_TRIED, NOT_YET
 from collector.kpi.change import Change
 from collector.kpi.rates import Metric
 from collector.vee.rules import RULES
+from protocols.witness import KINDS
 from storage.records import Basis, Owner, Quality
 
 
@@ -25,11 +26,24 @@ from storage.records import Basis, Owner, Quality
         (codes.BASES, {*Basis}),
         (codes.CHANGES, {*Change}),
         (codes.METRICS, {*Metric}),
+        (codes.KINDS, KINDS),
         (codes.VERDICTS, {*Verdict}),
         (codes.REMEDIES, {*Remedy}),
         (codes.SETTINGS, {SENT, UNCHANGED, WRONG_PASSWORD, PASSWORD_RESTS, MIDNIGHT}),
     ],
-    ids=["reasons", "rules", "owners", "qualities", "bases", "changes", "metrics", "verdicts", "remedies", "settings"],
+    ids=[
+        "reasons",
+        "rules",
+        "owners",
+        "qualities",
+        "bases",
+        "changes",
+        "metrics",
+        "kinds",
+        "verdicts",
+        "remedies",
+        "settings",
+    ],
 )
 def test_every_code_has_its_word(listed: tuple[str, ...], there: Iterable[str]) -> None:
     assert sorted(listed) == sorted(map(str, there))

@@ -1,0 +1,55 @@
+"""What happened to meters, beside collecting: the reasons that it explains, and the reports of it."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from datetime import timedelta
+
+from collector.clock import Clock, sleep_until_or_set
+from collector.kpi.supply import NO_SUPPLY, without_supply
+from protocols.witness import POWER_DOWN
+from storage.errors import DatabaseBusy, DatabaseUnusable
+from storage.ledger.port import Ledger
+from storage.records import Batch
+
+log = logging.getLogger(__name__)
+
+LOOK_EVERY = timedelta(hours=1)
+BACK = timedelta(days=4)
+"""A cut is known when the power is back and the meter has been asked for its events: so far back reasons are looked at."""
+LONGEST_CUT = timedelta(days=31)
+
+
+class SupplyRounds:
+    """Every hour: what is missing for want of supply gets that reason, in the ledger and in its counters."""
+
+    def __init__(self, ledger: Ledger, clock: Clock) -> None:
+        self._ledger = ledger
+        self._clock = clock
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Until `stop`."""
+        while not stop.is_set():
+            await sleep_until_or_set(self._clock, self._clock.now() + LOOK_EVERY, stop)
+            if stop.is_set():
+                return
+            try:
+                await self.look()
+            except (DatabaseBusy, DatabaseUnusable) as error:
+                log.warning("reasons wait for the database: %s", error)
+
+    async def look(self) -> int:
+        """Once, now. How many slots have a newer reason."""
+        now = self._clock.now()
+        start = now - BACK
+        missing = await self._ledger.closed(start, now)
+        if not any(one.reason != NO_SUPPLY for one in missing):
+            return 0
+        cuts = await self._ledger.events(kinds=[POWER_DOWN], start=start - LONGEST_CUT)
+        filled = await self._ledger.filled(start, now)
+        found = without_supply(missing, filled, await self._ledger.installations(start, now), cuts)
+        if found:
+            await self._ledger.append(Batch(missing=found))
+            log.info("%d missing values of %d meters: no supply", len(found), len({one.slot.meter for one in found}))
+        return len(found)
