@@ -1,4 +1,4 @@
-"""Events and status words of simulated meters: only what is new is asked for, each is kept once, a cut explains what is missing."""
+"""Events and status words of simulated meters: only what is new is asked for, each is kept once; a cut explains what it took."""
 
 from __future__ import annotations
 
