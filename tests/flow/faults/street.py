@@ -25,6 +25,7 @@ from collector.acquisition.schedule import ClockWaker
 from collector.acquisition.tasks import Collected
 from collector.acquisition.timing import Timing
 from collector.clock import Clock
+from collector.jobs.backfill import Backfill
 from collector.jobs.collect import Collect, Route
 from collector.jobs.poll import Poll
 from protocols.dialect import Dialect
@@ -234,14 +235,27 @@ async def _live(lanes: Sequence[Lane], run: Run, clock: Clock, lasts: timedelta,
     tried = {missing.slot: missing.attempts for missing in await ledger.closed(since, now)}
     planner.restore(await ledger.filled(since, now), tried, now)
     collect = Collect(ledger, clock, SHANGHAI, routes, PROFILES)
-    poll = Poll(planner, collect, ledger, clock, ClockWaker(clock), routes, drain_s=60, watch=run.collected.append)
+    backfill = Backfill(planner, PROFILES, ledger, clock)
+
+    def watch(done: Collected) -> None:
+        run.collected.append(done)
+        backfill.seen(done)
+
+    poll = Poll(
+        *(planner, collect, ledger, clock, ClockWaker(clock), routes),
+        sources=(backfill.leads,),
+        drain_s=60,
+        watch=watch,
+    )
+    backfill.wake = poll.wake
     stop = asyncio.Event()
     try:
         async with asyncio.TaskGroup() as tasks:
-            polling = tasks.create_task(poll.run(stop))
+            working = [tasks.create_task(poll.run(stop)), tasks.create_task(backfill.run(stop))]
             await asyncio.sleep(lasts.total_seconds())
             if life.killed:
-                polling.cancel()
+                for one in working:
+                    one.cancel()
             else:
                 stop.set()
     finally:

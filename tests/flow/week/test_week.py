@@ -37,7 +37,7 @@ def test_another_week(seed: int) -> None:
 
 # --- the judge is red where it must be ------------------------------------------------------------------------------------------
 
-HURT, TROUBLED = 2, 8
+HURT, TROUBLED = 1, 8
 """Seeds: one with outages and a kill, one with late answers on a bus."""
 
 

@@ -15,15 +15,22 @@ from collector.acquisition.quarantine import Guard
 from collector.clock import DrivenClock
 from collector.jobs.report import Reporter
 from simulators.toxics import Cut, Double, End, Late, Lose, Slice, Towards, Toxic
-from storage.records import Missing, Slot
+from storage.records import Basis, Missing, Plan, Slot, Source
 from tests.flow.faults.memory_wire import MemoryWire
 from tests.flow.faults.oracle import nothing_false, nothing_lost, owed
-from tests.flow.faults.street import PROFILES, SHANGHAI, START, Event, Lane, Life, Run, Wire, drive
+from tests.flow.faults.street import ENERGY, PLAN, PROFILES, READ, SHANGHAI, START, Event, Lane, Life, Run, Wire, drive
 from tests.links.driven_loop import run_driven
 
 HOUR, MINUTE = timedelta(hours=1), timedelta(minutes=1)
 DAYS = 7
 WEEK = timedelta(days=DAYS)
+PLANS = (
+    Plan(PLAN, READ, every_s=3600),
+    Plan("daily", (ENERGY,), Basis.FREEZE, at_minute=5),
+)
+"""The second only for meters that keep freezes, those to DL/T 645."""
+RECOVERY = timedelta(hours=2)
+"""Backfill looks for gaps every hour, and after recoveries."""
 ENOUGH = timedelta(minutes=25)
 """Of a slot's hour without any fault, in one piece: a meter that was left alone is asked at least every quarter of an hour."""
 
@@ -56,10 +63,12 @@ class Account:
     collected: int = 0
     missing: Counter[str] = field(default_factory=Counter)
     killed: int = 0
+    backfilled: int = 0
 
     def __str__(self) -> str:
         reasons = ", ".join(f"{count} {reason}" for reason, count in sorted(self.missing.items()))
-        return f"{self.collected} of {self.expected} slots, {self.killed} kills, missing: {reasons or 'none'}"
+        kills = f"{self.killed} kills, {self.backfilled} freezes backfilled"
+        return f"{self.collected} of {self.expected} slots, {kills}, missing: {reasons or 'none'}"
 
 
 def week(seed: int, *, guard: Callable[[], Guard] | None = None) -> Week:
@@ -83,7 +92,7 @@ def _lane(name: str, dice: random.Random, guard: Callable[[], Guard] | None) -> 
 
 def _outage(lane: Lane, dice: random.Random) -> Outage:
     since = timedelta(minutes=dice.randrange(DAYS * 24 * 60))
-    lasts = timedelta(minutes=dice.choice((20, 90, 600, 1800)))
+    lasts = timedelta(minutes=dice.choice((20, 90, 600, 1800, 3600)))
     return Outage(lane.name, since, min(since + lasts, WEEK), half_open=lane.wire.tcp and dice.random() < 0.3)
 
 
@@ -93,14 +102,14 @@ def _lives(dice: random.Random) -> tuple[Life, ...]:
         if end <= since:
             continue
         lives.append(Life(since, end, killed=dice.random() < 0.5))
-        since = end + timedelta(minutes=dice.choice((1, 10, 120, 1200)))
+        since = end + timedelta(minutes=dice.choice((1, 10, 120, 1200, 2400)))
     return (*lives, Life(since)) if since < WEEK else tuple(lives)
 
 
 def live(week: Week) -> Run:
     """The week, on driven time."""
     events = [event for one in week.outages for event in _events(one, week.lanes)]
-    return drive(week.lanes, DAYS * 24, every=HOUR, events=events, lives=week.lives, seed=week.seed)
+    return drive(week.lanes, DAYS * 24, every=HOUR, events=events, plans=PLANS, lives=week.lives, seed=week.seed)
 
 
 def _events(outage: Outage, lanes: Sequence[Lane]) -> list[tuple[timedelta, Event]]:
@@ -145,8 +154,26 @@ async def _judge(week: Week, run: Run) -> Account:
     assert not unexplained, f"{where}{len(unexplained)} missing without a fault, the first {unexplained[0]}"
     wrong = [one for one in missing.values() if one.reason == "not_tried" and not _down(week, one.slot)]
     assert not wrong, f"{where}{len(wrong)} were not tried though the collector ran, the first {wrong[0]}"
+    backfilled = await _recovered(week, run, faults, where)
     killed = sum(life.killed for life in week.lives)
-    return Account(len(due), len(filled), Counter(one.reason for one in missing.values()), killed)
+    return Account(len(due), len(filled), Counter(one.reason for one in missing.values()), killed, backfilled)
+
+
+async def _recovered(week: Week, run: Run, faults: Mapping[str, Sequence[Interval]], where: str) -> int:
+    """Freezes are kept for 62 days: every one that was due is there, whatever happened, but where its line was cut off to the
+    end. How many were backfilled.
+    """
+    lanes = {lane.name for lane in week.lanes if lane.wire.dialect.family == "dlt645"}
+    freezes = [one.reading async for one in run.ledger.readings(basis=Basis.FREEZE)]
+    there = {(one.meter, one.time) for one in freezes}
+    for one in run.registered:
+        lane = one.meter.channel
+        last = max((until for _, until in faults[lane]), default=timedelta(0))
+        if lane not in lanes or last > WEEK - RECOVERY:
+            continue
+        owed = {(one.meter.meter, START + timedelta(days=day)) for day in range(DAYS)}
+        assert owed <= there, f"{where}{len(owed - there)} freezes were not recovered, the first {min(owed - there)}"
+    return sum(one.source is Source.BACKFILL for one in freezes)
 
 
 async def _missing(run: Run) -> tuple[Missing, ...]:
