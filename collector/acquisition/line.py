@@ -177,6 +177,13 @@ class Line:
             self._gate.leave()
         return bytes(heard)
 
+    def rest(self, timing: Timing) -> None:
+        """Where framing needs silence: ask nobody before whatever was asked last would have been answered, by this patience.
+
+        For whoever asked strangers with less of it, and gives the line back.
+        """
+        self._guard.doubt(asyncio.get_running_loop().time(), timing)
+
     async def close(self) -> None:
         """Let go of the medium once the exchange under way has ended."""
         await self._gate.enter()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterator
+from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass
 
 from collector.acquisition.line import Errand, Line
@@ -26,6 +27,8 @@ GLITCH = 3
 """Bytes that switching a transmitter on or off can make. The shortest answers have five (Modbus RTU) and twelve (DL/T 645)."""
 ENOUGH = 5
 """Questions after which their mean tells better how long they take than the time-out does."""
+SLICE_S = 2.0
+"""So long a search keeps a line that others use too, before it lets them."""
 TIME_IS_UP = "time_is_up"
 _PASSING = ("connection_lost", "line_not_silent")
 _FROM_GATEWAY = ("gateway_no_answer", "gateway_path_unavailable")
@@ -55,30 +58,44 @@ async def scan_line(
     *,
     within_s: float,
     told: Told,
+    turn: Callable[[], AbstractAsyncContextManager[object]] = nullcontext,
 ) -> Ended:
-    """Ask until the search is done, the time is up, or the medium fails. `told` after every question."""
+    """Ask until the search is done, the time is up, or the medium fails. `told` after every question. `turn`: taken for a few
+    seconds of questions; in between others may use the line.
+    """
     loop = asyncio.get_running_loop()
     begun, mishaps, late = loop.time(), 0, 0
-    while (request := search.question) is not None:
-        if loop.time() >= begun + within_s:
-            return Ended(TIME_IS_UP, late=late)
-        one = await line.exchange(dialect, request, timing, Errand())
-        attempt = one.attempt
-        late += attempt.drained if attempt.drained > GLITCH else 0
-        if _medium_failed(attempt, dialect):
-            mishaps += 1
-            if attempt.outcome not in _PASSING or mishaps >= MISHAPS:
-                return Ended(attempt.outcome, attempt.detail, late)
-            continue
-        mishaps = 0
-        more = b""
-        if attempt.received and _WILD in request.address:
-            more = await line.overhear(max(timing.timeout_s - attempt.duration_us / 1_000_000, timing.gap_s), timing)
-        search.take(what_was_heard(dialect, request, attempt, more))
-        findings = search.findings
-        question_s = (loop.time() - begun) / findings.asked if findings.asked >= ENOUGH else _silence_s(dialect, timing)
-        told(findings, question_s * findings.ahead)
+    request = search.question
+    while request is not None:
+        async with turn():
+            until = loop.time() + SLICE_S
+            while request is not None and loop.time() < until:
+                if loop.time() >= begun + within_s:
+                    return Ended(TIME_IS_UP, late=late)
+                attempt, more = await _asked(line, dialect, request, timing)
+                late += attempt.drained if attempt.drained > GLITCH else 0
+                if _medium_failed(attempt, dialect):
+                    mishaps += 1
+                    if attempt.outcome not in _PASSING or mishaps >= MISHAPS:
+                        return Ended(attempt.outcome, attempt.detail, late)
+                    continue
+                mishaps = 0
+                search.take(what_was_heard(dialect, request, attempt, more))
+                findings = search.findings
+                took_s = loop.time() - begun
+                question_s = took_s / findings.asked if findings.asked >= ENOUGH else _silence_s(dialect, timing)
+                told(findings, question_s * findings.ahead)
+                request = search.question
     return Ended(late=late)
+
+
+async def _asked(line: Line, dialect: Dialect, request: Request, timing: Timing) -> tuple[Attempt, bytes]:
+    """One question, and what else was said to it."""
+    attempt = (await line.exchange(dialect, request, timing, Errand())).attempt
+    if not attempt.received or _WILD not in request.address or _medium_failed(attempt, dialect):
+        return attempt, b""
+    for_s = max(timing.timeout_s - attempt.duration_us / 1_000_000, timing.gap_s)
+    return attempt, await line.overhear(for_s, timing)
 
 
 def _silence_s(dialect: Dialect, timing: Timing) -> float:

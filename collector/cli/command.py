@@ -130,6 +130,20 @@ def config_option(function: F) -> F:
     return decorated
 
 
+def daemon_option(function: F) -> F:
+    """`-c FILE`, for a command that needs none."""
+    option = click.option(
+        "-c",
+        "--config",
+        cls=Option,
+        type=click.Path(path_type=Path, readable=False),
+        metavar="FILE",
+        help=mark("The configuration of a daemon that may have this line: then the daemon does it."),
+    )
+    decorated: F = option(function)
+    return decorated
+
+
 def json_option(function: F) -> F:
     """`--json`."""
     option = click.option("--json", "as_json", cls=Option, is_flag=True, help=mark("One JSON object a line."))

@@ -5,21 +5,25 @@ from __future__ import annotations
 import asyncio
 import zoneinfo
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import click
 
-from collector.acquisition.timing import Timing
 from collector.cli import shapes
-from collector.cli.command import Command, Option, json_option
+from collector.cli.command import Command, Option, daemon_option, json_option
 from collector.cli.device import dialect_for, seconds
 from collector.cli.failures import FAILED
+from collector.cli.handing_over import hand_over, lender
+from collector.cli.opening import Site
 from collector.cli.tables import local_text, quantity_name, show_table
 from collector.clock import SystemClock
 from collector.errors import UsageError
-from collector.jobs.probe import IDENTIFIES, Probe, Probed, Said
+from collector.jobs.asking import ProbeWanted
+from collector.jobs.by_hand import probe_for
+from collector.jobs.probe import IDENTIFIES, Probed, Said
 from collector.settings.spelling import did_you_mean
 from collector.words import mark, say
 from protocols.catalogue import describe
@@ -28,6 +32,11 @@ from protocols.dialects import DIALECTS
 from protocols.obis import Obis
 from protocols.profile import Profile, builtin_profiles, load_profile
 from storage.days import from_local, utc_text
+from storage.orders import OrderKind, OrderLine
+from storage.record_text import from_json
+
+LONGEST_PROBE = timedelta(minutes=10)
+"""On a line that others use too."""
 
 
 @click.command(
@@ -66,6 +75,7 @@ from storage.days import from_local, utc_text
     help=mark("The zone of the device's clock."),
 )
 @click.option("--frames", cls=Option, is_flag=True, help=mark("Show the bytes that went and came, on standard error."))
+@daemon_option
 @json_option
 def probe(
     url: str,
@@ -76,6 +86,7 @@ def probe(
     retries: int,
     zone: str,
     frames: bool,
+    config: Path | None,
     as_json: bool,
 ) -> None:
     """Ask, and print what was said."""
@@ -83,9 +94,13 @@ def probe(
     chosen = _profile(profile, dialect) if profile else None
     if chosen is None and not dialect.usual(address) and protocol not in IDENTIFIES:
         raise UsageError(_name_a_profile(dialect))
-    timing = Timing(timeout_s=seconds("--timeout", timeout), retries=retries, gap_s=dialect.gap_ms / 1000)
-    asked = Probe(url, dialect, address, timing, SystemClock(), _zone(zone))
-    probed = asyncio.run(asked.with_profile(chosen) if chosen else asked.without_profile())
+    name = str(Path(profile).absolute()) if chosen and profile and profile.endswith(".toml") else profile or ""
+    wanted = ProbeWanted(url, protocol, address, name, seconds("--timeout", timeout), retries, _zone(zone).key)
+    asked = probe_for(wanted, SystemClock())
+    if (site := lender(config, url)) is not None:
+        probed = asyncio.run(_lent(site, wanted))
+    else:
+        probed = asyncio.run(asked.with_profile(chosen) if chosen else asked.without_profile())
     if frames:
         _show_frames(probed)
     if as_json:
@@ -94,6 +109,19 @@ def probe(
     elif not probed.nothing:
         _show(probed, asked.zone)
     _complain(probed, dialect, with_profile=chosen is not None)
+
+
+async def _lent(site: Site, wanted: ProbeWanted) -> Probed:
+    """Done by the daemon that has the line."""
+    found = [Probed(wanted.address)]
+    async with site.ledger() as ledger:
+        told = partial(_heard, found)
+        await hand_over(site, ledger, OrderKind.PROBE, wanted, LONGEST_PROBE, told)
+    return found[-1]
+
+
+def _heard(found: list[Probed], line: OrderLine) -> None:
+    found.append(from_json(Probed, line.said))
 
 
 def _profile(name: str, dialect: Dialect) -> Profile:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator
 from datetime import timedelta
-from zoneinfo import ZoneInfo
+from pathlib import Path
 
 import click
 
@@ -17,19 +17,21 @@ from collector.acquisition.scan import (
     UNDIVIDED,
     UNNAMED,
     Findings,
-    Search,
 )
 from collector.acquisition.scanning import TIME_IS_UP
-from collector.acquisition.timing import Timing
 from collector.cli import shapes
-from collector.cli.command import Command, Option, json_option
+from collector.cli.command import Command, Option, daemon_option, json_option
 from collector.cli.device import dialect_for, seconds
 from collector.cli.failures import FAILED, INTERRUPTED
-from collector.cli.live import progress
+from collector.cli.handing_over import hand_over, lender
+from collector.cli.live import Tell, progress
+from collector.cli.opening import Site
 from collector.cli.tables import show_table
 from collector.clock import SystemClock
 from collector.errors import UsageError
-from collector.jobs.scan import Device, Scan, Scanned, search_for
+from collector.jobs.asking import ScanStep, ScanWanted
+from collector.jobs.by_hand import scan_for, search_wanted
+from collector.jobs.scan import Device, Scanned
 from collector.settings.durations import show_duration
 from collector.words import mark, say, say_n
 from protocols.catalogue import describe
@@ -38,6 +40,8 @@ from protocols.dialects import DIALECTS
 from protocols.modbus.unit import HIGHEST_UNIT
 from protocols.obis import Obis
 from protocols.profile import builtin_profiles
+from storage.orders import OrderKind, OrderLine
+from storage.record_text import from_json
 from storage.values import to_text
 
 PATIENCE = {"dlt645": "800ms", "modbus-rtu": "300ms", "modbus-tcp": "1s"}
@@ -46,6 +50,8 @@ gateway for Modbus TCP: longer than its own time-out, or its queue fills with ou
 DIGITS, MOST_DIGITS = 4, 12
 """Asked on to, behind a good answer, unless --verify says otherwise. Each further pair costs a hundred questions a meter."""
 LONGEST_SEARCH = timedelta(days=1)
+BESIDE = timedelta(minutes=10)
+"""Through a daemon, beside the search itself: to begin it, and to look at who was found."""
 WHY = {
     DISTURBED: mark("several with this address, or its answers are spoilt"),
     UNNAMED: mark("somebody answers without telling the address"),
@@ -105,6 +111,7 @@ WHY = {
     metavar="T",
     help=mark("Stop after this time, with what was found by then."),
 )
+@daemon_option
 @json_option
 def scan(
     url: str,
@@ -115,28 +122,30 @@ def scan(
     last: int | None,
     verify: str | None,
     within: str,
+    config: Path | None,
     as_json: bool,
 ) -> None:
     """Search, then print who was found, however the search ended."""
     dialect = dialect_for(url, protocol)
-    search = _search(dialect, first, last, verify, retries)
+    _check(dialect, first, last, verify)
     wait_s = seconds("--timeout", timeout or PATIENCE.get(protocol, "1s"))
-    gap_s = min(dialect.gap_ms / 1000, wait_s / 4)
-    work = Scan(
-        url,
-        dialect,
-        patience=Timing(timeout_s=wait_s, retries=0, worst_reply_s=wait_s, gap_s=gap_s),
-        timing=Timing(timeout_s=wait_s, retries=1, gap_s=dialect.gap_ms / 1000),
-        clock=SystemClock(),
-        zone=ZoneInfo("UTC"),
-        profiles=builtin_profiles(),
-    )
-    scanned = Scanned(search.findings)
     within_s = seconds("--within", within, LONGEST_SEARCH)
+    wanted = ScanWanted(
+        *(url, protocol, wait_s, retries, first or 1, last or HIGHEST_UNIT, int(verify or DIGITS), within_s)
+    )
+    search = search_wanted(wanted)
+    if search is None:
+        raise UsageError(say("the devices of {protocol} cannot be searched for", protocol=dialect.name))
+    scanned = Scanned(search.findings)
+    site = lender(config, url)
     interrupted = False
     with progress(url, 1.0) as tell:
         try:
-            asyncio.run(work.run(search, scanned, within_s=within_s, told=lambda *one: tell(*_far(*one))))
+            if site is None:
+                work = scan_for(wanted, builtin_profiles(), SystemClock())
+                asyncio.run(work.run(search, scanned, within_s=within_s, told=lambda *one: tell(*_far(*one))))
+            else:
+                asyncio.run(_lent(site, wanted, scanned, tell))
         except KeyboardInterrupt:
             interrupted = True
     _show(scanned, protocol, as_json=as_json)
@@ -148,18 +157,29 @@ def scan(
         click.get_current_context().exit(FAILED)
 
 
-def _search(dialect: Dialect, first: int | None, last: int | None, verify: str | None, retries: int) -> Search:
+async def _lent(site: Site, wanted: ScanWanted, scanned: Scanned, tell: Tell) -> None:
+    """Done by the daemon that has the line."""
+
+    def told(line: OrderLine) -> None:
+        step = from_json(ScanStep, line.said)
+        if step.scanned:
+            now = from_json(Scanned, step.scanned)
+            scanned.findings, scanned.devices, scanned.ended = now.findings, now.devices, now.ended
+        scanned.findings.asked, scanned.findings.ahead = step.asked, step.ahead
+        tell(*_far(scanned.findings, step.left_s))
+
+    async with site.ledger() as ledger:
+        within = timedelta(seconds=wanted.within_s) + BESIDE
+        await hand_over(site, ledger, OrderKind.SCAN, wanted, within, told)
+
+
+def _check(dialect: Dialect, first: int | None, last: int | None, verify: str | None) -> None:
     if dialect.family != "modbus" and (first is not None or last is not None):
         raise UsageError(say("--from and --to are for Modbus; {protocol} has no units", protocol=dialect.name))
     if dialect.family != "dlt645" and verify is not None:
         raise UsageError(say("--verify is for DL/T 645; {protocol} asks every unit", protocol=dialect.name))
-    units = range(first or 1, (last or HIGHEST_UNIT) + 1)
-    if not units:
+    if not range(first or 1, (last or HIGHEST_UNIT) + 1):
         raise UsageError(say("--from {first} is behind --to {last}", first=first, last=last))
-    search = search_for(dialect, units=units, verify=int(verify or DIGITS), retries=retries)
-    if search is None:
-        raise UsageError(say("the devices of {protocol} cannot be searched for", protocol=dialect.name))
-    return search
 
 
 def _far(findings: Findings, left_s: float) -> tuple[float, str]:

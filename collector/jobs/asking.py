@@ -38,6 +38,44 @@ class ReadWanted:
     wait_s: float
 
 
+@dataclass(frozen=True, slots=True)
+class ProbeWanted:
+    """`chaobiao probe`. `profile`: a name, or the path of a file; empty: what is usual in the protocol."""
+
+    url: str
+    protocol: str
+    address: str
+    profile: str
+    timeout_s: float
+    retries: int
+    zone: str
+
+
+@dataclass(frozen=True, slots=True)
+class ScanWanted:
+    """`chaobiao scan`. Units and `verify` as the protocol has them."""
+
+    url: str
+    protocol: str
+    timeout_s: float
+    retries: int
+    first: int
+    last: int
+    verify: int
+    within_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class ScanStep:
+    """How far a scan is; `scanned` where somebody was found since, and at its end."""
+
+    asked: int
+    ahead: int
+    left_s: float
+    scanned: str = ""
+    """A `collector.jobs.scan.Scanned`, as text."""
+
+
 def order_for(kind: OrderKind, wanted: object, *, by: str, now: datetime, within: timedelta) -> Order:
     """An order that is not placed yet."""
     return Order(str(uuid7()), kind, to_json(wanted), now, by, now + within)

@@ -17,7 +17,7 @@ from datetime import timedelta
 from collector.clock import Clock
 from collector.errors import CollectorError, UsageError
 from collector.jobs.asking import BAD_ORDER
-from protocols.errors import ProtocolsError
+from protocols.errors import ProfileError, ProtocolsError, RequestError
 from storage.errors import DatabaseBusy, DatabaseUnusable, StorageError
 from storage.ledger.port import Ledger
 from storage.orders import Order, OrderLine, OrderState
@@ -135,6 +135,8 @@ class Orders:
         try:
             await self._serve(order, progress)
         except UsageError as error:
+            return OrderState.FAILED, BAD_ORDER, str(error)
+        except (RequestError, ProfileError) as error:
             return OrderState.FAILED, BAD_ORDER, str(error)
         except _KNOWN as error:
             return OrderState.FAILED, FAILED, str(error) or type(error).__name__

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Container, Iterable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import AsyncIterator, Callable, Container, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -25,6 +25,7 @@ from collector.acquisition.tasks import Collected, Task, TaskSource
 from collector.acquisition.turns import Turns
 from collector.acquisition.urgency import Urgency
 from collector.clock import Clock
+from collector.errors import WorkFailed
 from collector.jobs.collect import Collect, Route
 from collector.jobs.routes import no_channel
 from storage.days import data_day
@@ -47,6 +48,8 @@ class _Worker:
     channels: tuple[str, ...] = ()
     bell: asyncio.Event = field(default_factory=asyncio.Event)
     idle: bool = False
+    turn: asyncio.Lock = field(default_factory=asyncio.Lock)
+    """Whoever is on the line for more than one question: a visit, or a guest."""
     leaving: bool = False
     """Its line is configured no more: it ends after the visit under way."""
 
@@ -148,7 +151,22 @@ class Poll:
         worker.leaving = True
         self._ring(worker)
         await asyncio.wait([working])
-        await worker.line.close()
+        async with worker.turn:
+            await worker.line.close()
+
+    @asynccontextmanager
+    async def guest(self, channel: str) -> AsyncIterator[None]:
+        """The line of this channel is the caller's inside the block: between two visits, in the order of who came.
+
+        :raises WorkFailed: it is configured no more.
+        """
+        worker = self._by_channel.get(channel)
+        if worker is None:
+            raise WorkFailed(no_channel(channel)[1])
+        async with worker.turn:
+            if worker.leaving:
+                raise WorkFailed(no_channel(channel)[1])
+            yield
 
     async def quiet(self) -> datetime:
         """Return when all that was due is done, with the instant of the next alarm. For whoever drives the clock."""
@@ -312,7 +330,8 @@ class Poll:
     async def _visit(self, worker: _Worker, source: TaskSource, task: Task) -> None:
         meter = task.registered.meter.meter
         try:
-            collected = await self._collect.task(task)
+            async with worker.turn:
+                collected = await self._collect.task(task)
         except (DatabaseBusy, DatabaseUnusable) as error:
             log.warning("%s: not stored, will be read again: %s", meter, error)
             now = self._clock.now()

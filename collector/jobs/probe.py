@@ -11,11 +11,10 @@ from datetime import datetime
 from zoneinfo import ZoneInfo
 
 from collector.acquisition.identify import identify
-from collector.acquisition.line import Line
-from collector.acquisition.links import make_link
 from collector.acquisition.timing import Timing
 from collector.acquisition.visit import Failed, Visit, ask_unknown, read_meter
 from collector.clock import Clock
+from collector.jobs.reach import Reached, own_line
 from collector.normalise.translate import Rejected, translate
 from collector.settings.link_url import parse_link
 from protocols.dialect import Dialect, Wanted
@@ -57,7 +56,7 @@ class Probed:
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """One device and how to reach it."""
+    """One device and how to reach it. `reached`: on which line; without it on one of our own to `url`."""
 
     url: str
     dialect: Dialect
@@ -65,6 +64,7 @@ class Probe:
     timing: Timing
     clock: Clock
     zone: ZoneInfo
+    reached: Reached | None = None
 
     async def with_profile(self, profile: Profile) -> Probed:
         """All that the profile has: instant values, and the latest copy of what the meter keeps by itself.
@@ -73,11 +73,8 @@ class Probe:
         """
         wanted = tuple(dict.fromkeys(Wanted(one.quantity, one.basis) for one in profile.registers))
         self.dialect.requests(profile, self.address, wanted)  # an address that cannot be: refused with nothing opened
-        line = Line(make_link(self.url), self.clock)
-        try:
-            visit = await read_meter(line, self.dialect, profile, self._meter(profile.id), wanted, self.timing)
-        finally:
-            await line.close()
+        async with self._reach() as reach, reach.turn():
+            visit = await read_meter(reach.line, self.dialect, profile, self._meter(profile.id), wanted, self.timing)
         address = self._own_address(visit)
         readings: list[Reading] = []
         rejects: list[Rejected] = []
@@ -99,11 +96,8 @@ class Probe:
         requests = self.dialect.usual(self.address)
         if not requests:
             return await self._identified()
-        line = Line(make_link(self.url), self.clock)
-        try:
-            visit = await ask_unknown(line, self.dialect, requests, self.timing, self._meter(""))
-        finally:
-            await line.close()
+        async with self._reach() as reach, reach.turn():
+            visit = await ask_unknown(reach.line, self.dialect, requests, self.timing, self._meter(""))
         said = tuple(Said(item, at) for at, items in visit.arrivals() for item in items)
         return Probed(self._own_address(visit), said=said, failed=visit.failed, attempts=visit.attempts)
 
@@ -111,11 +105,17 @@ class Probe:
         if self.dialect.name not in IDENTIFIES:
             return Probed(self.address)
         link = parse_link(self.url)
-        found = await identify(link.host, link.port, int(self.address), timeout_s=self.timing.timeout_s)
+        async with self._reach() as reach, reach.turn():
+            await reach.line.close()  # many devices have only one connection
+            found = await identify(link.host, link.port, int(self.address), timeout_s=self.timing.timeout_s)
         at = self.clock.now()
         texts = {"vendor": found.vendor, "product": found.product, "revision": found.revision}
         said = tuple(Said(Item(id_, value=text), at) for id_, text in texts.items() if text)
         return Probed(self.address, said=said, why_not=found.why_not)
+
+    @property
+    def _reach(self) -> Reached:
+        return self.reached or own_line(self.url, self.clock)
 
     def _meter(self, profile: str) -> Meter:
         return Meter(self.address, profile, "", self.address)

@@ -25,6 +25,11 @@ def no_channel(channel: str) -> tuple[str, str]:
     return "no_channel", f"the configuration has no channel {channel!r}"
 
 
+def channel_of(link: LinkUrl, channels: Iterable[Channel]) -> Channel | None:
+    """The channel that has this medium. (One that is dialled into is not known by its URL.)"""
+    return next((one for one in channels if one.identity is None and one.link.medium == link.medium), None)
+
+
 def line_key(channel: Channel) -> str:
     """What makes a line another one: its URL as it is written, baud rate and all, and what stands beside it."""
     beside = (

@@ -14,7 +14,6 @@ from zoneinfo import ZoneInfo
 
 from collector.acquisition.identify import Identification, identify
 from collector.acquisition.line import Line
-from collector.acquisition.links import make_link
 from collector.acquisition.scan import Findings, Search, wildcard_search
 from collector.acquisition.scanning import TIME_IS_UP, Ended, Told, scan_line
 from collector.acquisition.sweep import unit_sweep
@@ -22,6 +21,7 @@ from collector.acquisition.timing import Timing
 from collector.acquisition.visit import ask_unknown, read_meter
 from collector.clock import Clock
 from collector.jobs.probe import IDENTIFIES
+from collector.jobs.reach import Reached, own_line
 from collector.normalise.translate import translate
 from collector.settings.link_url import parse_link
 from protocols.dialect import Dialect, Wanted
@@ -83,25 +83,32 @@ class Scan:
     clock: Clock
     zone: ZoneInfo
     profiles: Mapping[str, Profile]
+    reached: Reached | None = None
+    """On which line; without it on one of our own."""
 
     async def run(self, search: Search, scanned: Scanned, *, within_s: float, told: Told) -> None:
         """Search, then look at who was found. Ends before the end if the medium fails or the time is up: `scanned.ended`."""
-        line = Line(make_link(self.url), self.clock)
-        try:
+        async with (self.reached or own_line(self.url, self.clock))() as reach:
             ended = await scan_line(
-                line, self.dialect, search, self.patience, within_s=within_s, told=partial(self._note, scanned, told)
+                *(reach.line, self.dialect, search, self.patience),
+                within_s=within_s,
+                told=partial(self._note, scanned, told),
+                turn=reach.turn,
             )
             self._note(scanned, told, scanned.findings, 0)
             if ended.reason not in ("", TIME_IS_UP):
                 scanned.ended = ended
                 return
             for address in self._to_look_at(scanned):
-                scanned.devices[address] = await self._look(line, scanned.devices[address])
-        finally:
-            await line.close()
-        if self.dialect.name in IDENTIFIES:  # on a connection of its own: many devices have only one
-            for address in self._to_look_at(scanned):
-                scanned.devices[address] = await self._ask_who(scanned.devices[address])
+                async with reach.turn():
+                    scanned.devices[address] = await self._look(reach.line, scanned.devices[address])
+            if self.dialect.name in IDENTIFIES:
+                for address in self._to_look_at(scanned):
+                    async with reach.turn():
+                        await (
+                            reach.line.close()
+                        )  # it is asked on a connection of its own, and many devices have only one
+                        scanned.devices[address] = await self._ask_who(scanned.devices[address])
         scanned.ended = ended
 
     def _note(self, scanned: Scanned, told: Told, findings: Findings, left_s: float) -> None:

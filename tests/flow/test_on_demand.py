@@ -69,14 +69,8 @@ def test_a_daemon_reads_for_another_process(tmp_path: Path, gateway: Gateway) ->
         assert done.status == 0, done.err
         assert terminate(process) < 10
     assert gateway.refused == 0
-    before, after = ([json.loads(line) for line in one.out.splitlines()] for one in (alone, done))
-    assert [list(one) for one in after] == [READING_KEYS] * 2
-    changing = ("time", "received_at")
-    pick = [
-        {(key, value) for key, value in one.items() if key not in changing}
-        for one in sorted(after, key=lambda one: str(one["meter"]))
-    ]
-    assert pick == [{(key, value) for key, value in one.items() if key not in changing} for one in before]
+    assert [list(json.loads(line)) for line in done.out.splitlines()] == [READING_KEYS] * 2
+    assert sorted(timeless(done.out), key=str) == sorted(timeless(alone.out), key=str)
     assert done.err == alone.err == "2 meters asked, 2 answered; 2 readings, 0 missing\n"
     assert states(tmp_path) == [DONE]
     ((who, by, kind),) = asked(tmp_path, "SELECT asked_by, taken_by, kind FROM on_demand")
@@ -202,3 +196,30 @@ def test_an_order_whose_time_is_over(tmp_path: Path, gateway: Gateway) -> None:
     assert "m2: 1-0:1.8.0: window_closed: its turn did not come before the deadline" in late.err
     assert [unit for unit, _ in gateway.asked].count(2) == 0
     assert sorted(states(tmp_path)) == [DONE, EXPIRED]
+
+
+def test_probe_and_scan_on_a_line_that_the_daemon_has(tmp_path: Path, gateway: Gateway) -> None:
+    """A gateway with one connection, which is the daemon's; what is printed is what is printed without a daemon."""
+    gateway.silent = frozenset(range(1, 256)) - {1, 3}
+    config = installation(tmp_path, gateway.channel(), meters=TWO, every="1d")
+    device = (gateway.url, "--protocol", "modbus-tcp", "--timeout", "300ms")
+    one = ("probe", *device, "--address", "1", "--profile", "eastron_sdm630", "--json", "--frames")
+    line = ("scan", *device, "--from", "1", "--to", "4", "--json")
+    alone = [finish(start(*command)) for command in (one, line)]
+    with daemon(config) as process:
+        lent = [finish(start(*command, "-c", config)) for command in (one, line)]
+        after = finish(start("read", "-c", config, "--meter", "m1"))
+        terminate(process)
+    assert gateway.refused == 0
+    assert asked(tmp_path, "SELECT kind, state FROM on_demand ORDER BY id") == [(2, DONE), (3, DONE), (1, DONE)]
+    assert [(done.status, timeless(done.out)) for done in lent] == [(done.status, timeless(done.out)) for done in alone]
+    assert len(lent[0].out.splitlines()) > 20
+    assert lent[0].err.count("> ") == alone[0].err.count("> ") > 1
+    assert [json.loads(row)["address"] for row in lent[1].out.splitlines()] == ["1", "3"]
+    assert lent[1].err == alone[1].err
+    assert after.status == 0
+
+
+def timeless(out: str) -> list[dict[str, object]]:
+    changing = ("time", "received_at")
+    return [{key: value for key, value in json.loads(line).items() if key not in changing} for line in out.splitlines()]
