@@ -11,7 +11,6 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable, Container, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from collector.acquisition.breaker import FAILURES, Trouble
@@ -20,10 +19,10 @@ from collector.acquisition.line import Line
 from collector.acquisition.outcome import OK, PAUSED, rule
 from collector.acquisition.planner import Planner, pause
 from collector.acquisition.schedule import Waker
-from collector.acquisition.silence import Silence
 from collector.acquisition.tasks import Collected, Task, TaskSource
 from collector.acquisition.turns import Turns
 from collector.acquisition.urgency import Urgency
+from collector.acquisition.worker import Worker
 from collector.clock import Clock
 from collector.errors import WorkFailed
 from collector.jobs.collect import Collect, Route
@@ -36,22 +35,6 @@ from storage.records import Attempt, Batch, Missing, Owner, Slot
 log = logging.getLogger(__name__)
 
 BUSY_PAUSE_S = 1.0
-
-
-@dataclass(slots=True)
-class _Worker:
-    """Who serves one line."""
-
-    line: Line
-    turns: Turns
-    silence: Silence = field(default_factory=Silence)
-    channels: tuple[str, ...] = ()
-    bell: asyncio.Event = field(default_factory=asyncio.Event)
-    idle: bool = False
-    turn: asyncio.Lock = field(default_factory=asyncio.Lock)
-    """Whoever is on the line for more than one question: a visit, or a guest."""
-    leaving: bool = False
-    """Its line is configured no more: it ends after the visit under way."""
 
 
 class Poll:
@@ -88,8 +71,8 @@ class Poll:
         self._watch = watch
         self._turns = turns
         self._budget = Budget() if budget is None else budget
-        self._workers: dict[Line, tuple[_Worker, asyncio.Task[None]]] = {}
-        self._by_channel: dict[str, _Worker] = {}
+        self._workers: dict[Line, tuple[Worker, asyncio.Task[None]]] = {}
+        self._by_channel: dict[str, Worker] = {}
         self._idle_channels: set[str] = set()
         self._tasks: asyncio.TaskGroup | None = None
         self._busy = 0
@@ -128,7 +111,7 @@ class Poll:
         for route in routes.values():
             channels.setdefault(route.line, []).append(route.channel)
         for line in channels.keys() - self._workers.keys():
-            worker = _Worker(line, self._turns())
+            worker = Worker(line, self._turns())
             self._busy += 1
             self._workers[line] = worker, self._tasks.create_task(self._work(worker))
         for line in self._workers.keys() - channels.keys():
@@ -147,7 +130,7 @@ class Poll:
         self._alarm = None
         self._waker.nudge()
 
-    async def _retire(self, worker: _Worker, working: asyncio.Task[None]) -> None:
+    async def _retire(self, worker: Worker, working: asyncio.Task[None]) -> None:
         worker.leaving = True
         self._ring(worker)
         await asyncio.wait([working])
@@ -202,7 +185,7 @@ class Poll:
             for channel in list(self._idle_channels.intersection(source.channels())):
                 self._ring(self._by_channel[channel])
 
-    def _ring(self, worker: _Worker) -> None:
+    def _ring(self, worker: Worker) -> None:
         if worker.idle:
             worker.idle = False
             self._busy += 1
@@ -255,7 +238,7 @@ class Poll:
             return trouble.reason, trouble.owner, f"its turn did not come: nothing came over its line; {trouble.detail}"
         return reason, rule(reason).owner, detail
 
-    async def _work(self, worker: _Worker) -> None:
+    async def _work(self, worker: Worker) -> None:
         if worker.line.width > 1:
             await self._work_wide(worker)
             return
@@ -267,7 +250,7 @@ class Poll:
                 await self._rest(worker)
         self._busy -= 1
 
-    async def _work_wide(self, worker: _Worker) -> None:
+    async def _work_wide(self, worker: Worker) -> None:
         """On a line that may have several questions under way: as many visits at once."""
         under_way: set[asyncio.Task[None]] = set()
         async with asyncio.TaskGroup() as visits:
@@ -281,7 +264,7 @@ class Poll:
                     _, under_way = await asyncio.wait(under_way, return_when=asyncio.FIRST_COMPLETED)
         self._busy -= 1
 
-    async def _rest(self, worker: _Worker) -> None:
+    async def _rest(self, worker: Worker) -> None:
         """Until somebody rings."""
         worker.idle = True
         worker.bell.clear()
@@ -291,7 +274,7 @@ class Poll:
             self.wake()  # all is done
         await worker.bell.wait()
 
-    def _next(self, worker: _Worker) -> tuple[TaskSource, Task] | None:
+    def _next(self, worker: Worker) -> tuple[TaskSource, Task] | None:
         """The task whose turn it is on this line."""
         now = self._clock.now()
         while waiting := self._waiting(worker, now):
@@ -317,7 +300,7 @@ class Poll:
         ends = (self._planner.breakers.rests_until(meter), self._budget.rests_until(meter, now))
         return max((end for end in ends if end is not None and end > now), default=None)
 
-    def _waiting(self, worker: _Worker, now: datetime) -> dict[Urgency, tuple[datetime, int, str]]:
+    def _waiting(self, worker: Worker, now: datetime) -> dict[Urgency, tuple[datetime, int, str]]:
         """By urgency: the first window to close, and where its task is to be had."""
         found: dict[Urgency, tuple[datetime, int, str]] = {}
         for which, source in enumerate(self._sources):
@@ -327,7 +310,7 @@ class Poll:
                     found[urgency] = min(found.get(urgency, one), one)
         return found
 
-    async def _visit(self, worker: _Worker, source: TaskSource, task: Task) -> None:
+    async def _visit(self, worker: Worker, source: TaskSource, task: Task) -> None:
         meter = task.registered.meter.meter
         try:
             async with worker.turn:
@@ -347,7 +330,7 @@ class Poll:
         self._note(worker, collected)
         self._watch(collected)
 
-    def _note(self, worker: _Worker, collected: Collected) -> None:
+    def _note(self, worker: Worker, collected: Collected) -> None:
         """What a visit says of the meter and of its line."""
         task, batch, now = collected.task, collected.batch, self._clock.now()
         meter, breakers = task.registered.meter.meter, self._planner.breakers
