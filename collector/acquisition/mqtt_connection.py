@@ -282,8 +282,9 @@ class Connection:
         while self._reading and sock is not None:
             try:
                 self._paho.loop_read()
-            except (OSError, ValueError, LookupError, struct.error) as error:
-                # The broker sent what is no MQTT. paho's buffer is of no use any more, and neither is the connection.
+            except (OSError, ValueError, LookupError, struct.error, MemoryError) as error:
+                # The broker sent what is no MQTT, or there was no memory for it: paho's buffer is of no use any more, and
+                # neither is the connection. What was not acknowledged comes again.
                 self._loop.remove_reader(sock.fileno())
                 if not self._broken.done():
                     self._broken.set_exception(error)

@@ -150,16 +150,17 @@ async def test_topic_refused() -> None:
     assert re.fullmatch(r"mqtt://127.0.0.1:\d+ refuses the topic 't': Not authorized", error.detail)
 
 
-async def test_paho_stumbles_over_what_it_reads(broker: Mosquitto) -> None:
+@pytest.mark.parametrize("error", [ValueError("no such packet"), MemoryError("no memory")])
+async def test_paho_stumbles_over_what_it_reads(broker: Mosquitto, error: Exception) -> None:
     """None of a quarter of a million random packets made paho 2.2 raise; should one do it, the connection ends."""
 
     def stumbles() -> None:
-        raise ValueError("no such packet")
+        raise error
 
     async with MqttLink(at(broker), Intake(), SystemClock()).session() as connection:
         connection._paho.loop_read = stumbles
         await asyncio.to_thread(broker.publish_lines, "meters/1/reading", ["1"])
-        assert await asyncio.wait_for(connection.ended(), 5) == "connection lost: no such packet"
+        assert await asyncio.wait_for(connection.ended(), 5) == f"connection lost: {error}"
 
 
 async def test_stopped_while_connecting(monkeypatch: pytest.MonkeyPatch) -> None:
