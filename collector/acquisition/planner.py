@@ -3,7 +3,7 @@
 The planner's memory is a cache of the ledger: `restore` rebuilds it at start from what is filled and what was tried.
 Its one invariant: a slot is in exactly one of *open* (may be tried), *in hand* (a visit asks for it now) or gone (filled,
 or its window has closed), and no slot leaves without a value or a reason. Nothing here looks at every open slot: the daemon
-asks after each visit, and a hundred thousand may be open (what comes next is at the head of `_retries` and `_closing`). When a
+asks after each visit, and a hundred thousand may be open (what comes next is at the head of `_retries` and `_ends`). When a
 hundred thousand come due at once they are made a slice at a time (`advance`), and the first are asked before the last are made.
 
 It is a source of tasks (`tasks.py`): lines pull from it, most urgent first.
@@ -98,8 +98,10 @@ class Planner:
     _making: deque[Iterator[Iterable[Owed]]] = field(default_factory=deque)
     """Slices of what is due, for each time something came due."""
     _retries: list[tuple[datetime, Slot]] = field(default_factory=list)
-    _closing: list[tuple[datetime, Slot]] = field(default_factory=list)
-    """Both are heaps, in which slots stay until their instant although they are filled meanwhile."""
+    """A heap, in which slots stay until their instant although they are filled meanwhile."""
+    _closing: dict[datetime, dict[Slot, None]] = field(default_factory=dict)
+    """Open slots by the end of their window, and those ends as a heap: a hundred thousand may end at once."""
+    _ends: list[datetime] = field(default_factory=list)
 
     def load(self, versions: Sequence[PlanVersion], registered: Sequence[Registered], now: datetime) -> None:
         """Take plans and registry as they are now; slots that nobody owes any more are dropped, tries are kept."""
@@ -117,6 +119,11 @@ class Planner:
         for slot in rested:
             if not self._open[slot].in_hand:
                 self._make_ready(slot, self._open[slot])
+        self._closing.clear()
+        self._ends.clear()
+        for slot, state in self._open.items():
+            if not state.overdue:
+                self._close_at(state.owed.closes, slot)
         self._making.clear()
         self._until = now - LONGEST_WINDOW
 
@@ -213,8 +220,9 @@ class Planner:
     def filled(self, slots: Iterable[Slot]) -> None:
         """These have their value."""
         for slot in slots:
-            if self._open.pop(slot, None):
+            if state := self._open.pop(slot, None):
                 self._ready.discard(slot)
+                self._closing.get(state.owed.closes, {}).pop(slot, None)
 
     def failed(self, slots: Iterable[Slot], now: datetime) -> None:
         """These were asked for and not got; they wait for their next try."""
@@ -230,17 +238,28 @@ class Planner:
         A slice of them: ask again until there is none.
         """
         gone: list[Expired] = []
-        while len(gone) < MOST_EXPIRED and self._closing and self._closing[0][0] <= now:
-            _, slot = heapq.heappop(self._closing)
-            state = self._open.get(slot)
-            if state is None:
-                continue
-            if state.in_hand:
-                state.overdue = True  # `_let_go` puts it back
-            else:
-                self.filled([slot])
-                gone.append(Expired(slot, state.tries, state.before))
+        while self._ends and self._ends[0] <= now and len(gone) < MOST_EXPIRED:
+            slots = self._closing[self._ends[0]]
+            while slots and len(gone) < MOST_EXPIRED:
+                slot, _ = slots.popitem()
+                state = self._open[slot]
+                if state.in_hand:
+                    state.overdue = True  # `_let_go` puts it back
+                else:
+                    self.filled([slot])
+                    gone.append(Expired(slot, state.tries, state.before))
+            self._tidy_ends()
         return gone
+
+    def _tidy_ends(self) -> None:
+        while self._ends and not self._closing[self._ends[0]]:
+            del self._closing[heapq.heappop(self._ends)]
+
+    def _close_at(self, end: datetime, slot: Slot) -> None:
+        if end not in self._closing:
+            self._closing[end] = {}
+            heapq.heappush(self._ends, end)
+        self._closing[end][slot] = None
 
     def next_alarm(self, now: datetime) -> datetime:
         """When there will next be something to do. What rests no longer waits for its turn from now on."""
@@ -253,11 +272,11 @@ class Planner:
             first = next(timetable(version.plan, now + MOMENT, ahead, self.zone), None)
             if first is not None:
                 instants.append(first.due)
-        for heap in (self._closing, self._retries):
-            while heap and heap[0][1] not in self._open:
-                heapq.heappop(heap)
-            if heap:
-                instants.append(heap[0][0])
+        self._tidy_ends()
+        instants += self._ends[:1]
+        while self._retries and self._retries[0][1] not in self._open:
+            heapq.heappop(self._retries)
+        instants += [instant for instant, _ in self._retries[:1]]
         return max(min(instants), now)
 
     @property
@@ -303,7 +322,7 @@ class Planner:
         if entry.slot not in self._open:
             urgency = urgency_of(entry.slot, self._registered[entry.slot.meter], self.reading_days, self.zone)
             state = self._open[entry.slot] = _Open(entry, urgency)
-            heapq.heappush(self._closing, (entry.closes, entry.slot))
+            self._close_at(entry.closes, entry.slot)
             if entry.due > now:  # by the jitter of its plan
                 self._rest(entry.slot, state, entry.due)
             else:
@@ -326,7 +345,8 @@ class Planner:
     def _let_go(self, slot: Slot, state: _Open) -> None:
         state.in_hand = False
         if state.overdue:
-            heapq.heappush(self._closing, (state.owed.closes, slot))
+            state.overdue = False
+            self._close_at(state.owed.closes, slot)
 
     def _rested(self, now: datetime) -> None:
         """Slots whose next try has come are ready again."""
