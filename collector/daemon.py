@@ -318,7 +318,7 @@ def spare_the_collector() -> None:
     """
     gc.collect()
     gc.freeze()
-    gc.set_threshold(5_000, 4, 1_000)  # a hundred thousand slots come at once: no look at all of them, none longer than 10 ms
+    gc.set_threshold(5_000, 4, 1_000)  # when 100,000 slots come due at once, no look may take longer than 10 ms
 
 
 def new_loop() -> asyncio.AbstractEventLoop:
