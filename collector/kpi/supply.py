@@ -13,6 +13,7 @@ hang on it. A silent meter whose box answers is the meter's or its wire's.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime
@@ -42,7 +43,6 @@ def without_supply(
     `missing` and `filled` are whole: all slots of the same instants, of every meter.
     """
     why = {one.slot: one for one in missing if one.slot.plan}
-    places = {one.meter.meter: one for one in registered}
     cuts: dict[str, list[MeterEvent]] = {}
     for event in power_downs:
         cuts.setdefault(event.meter, []).append(event)
@@ -50,11 +50,28 @@ def without_supply(
     for slot, one in why.items():
         if one.reason in SILENT | NOT_MADE and (cut := _covering(one, cuts.get(slot.meter, ()))):
             found[slot] = _no_supply(one, f"the meter had no power from {_span(cut)}")
-    for meters, said in _silent_together(why, filled, places):
-        for slot, one in why.items():
-            if slot not in found and one.reason in SILENT and (slot.plan, slot.at, slot.meter) in meters:
-                found[slot] = _no_supply(one, said)
+    together = dict(_silent_together(why, filled, {one.meter.meter: one for one in registered}))
+    for slot, one in why.items():
+        if slot not in found and one.reason in SILENT and (said := together.get((slot.plan, slot.at, slot.meter))):
+            found[slot] = _no_supply(one, said)
     return tuple(found.values())
+
+
+def worth_a_look(missing: Iterable[Missing], registered: Iterable[Registered]) -> frozenset[datetime]:
+    """Instants at which at least half the meters of some box, phase or area were silent: only there it matters who was heard."""
+    places = {one.meter.meter: one for one in registered}
+    size = {name: Counter(filter(None, map(of, places.values()))) for name, of in _GROUPINGS.items()}
+    silent: dict[_Round, set[str]] = {}
+    for one in missing:
+        if one.slot.plan and one.reason in SILENT:
+            silent.setdefault((one.slot.plan, one.slot.at), set()).add(one.slot.meter)
+    return frozenset(
+        at
+        for (_, at), quiet in silent.items()
+        for name, of in _GROUPINGS.items()
+        for group, members in _members(quiet, places, of).items()
+        if len(members) > 1 and 2 * len(members) >= size[name][group]
+    )
 
 
 def _covering(one: Missing, cuts: Iterable[MeterEvent]) -> MeterEvent | None:
@@ -76,8 +93,8 @@ def _no_supply(one: Missing, said: str) -> Missing:
 
 def _silent_together(
     why: Mapping[Slot, Missing], filled: Iterable[Slot], places: Mapping[str, Registered]
-) -> Iterator[tuple[frozenset[tuple[str, datetime, str]], str]]:
-    """Groups that were silent at once while others on their lines were not, with the words for it."""
+) -> Iterator[tuple[tuple[str, datetime, str], str]]:
+    """Plan, instant and meter of groups that were silent at once while others on their lines were not, with the words for it."""
     silent: dict[_Round, set[str]] = {}
     heard: dict[_Round, set[str]] = {}
     for slot, one in why.items():
@@ -94,7 +111,7 @@ def _silent_together(
                 lines = {places[meter].meter.channel for meter in members}
                 if len(members) > 1 and members <= quiet - spoke and lines <= lines_that_spoke:
                     said = f"{name} {' '.join(group)}: all {len(members)} meters silent at once, others on the line answered"
-                    yield frozenset((*round_, meter) for meter in members), said
+                    yield from (((*round_, meter), said) for meter in members)
 
 
 def _members(

@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Row, Select, and_, func, insert, select
+from sqlalchemy import Row, Select, and_, insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from storage import care_tables, tables
@@ -67,12 +67,16 @@ async def clock_checks(
 
 async def last_clock_checks(connection: AsyncConnection) -> tuple[ClockCheck, ...]:
     """See the port."""
-    newest = select(_check.c.meter_id, func.max(_check.c.at).label("at")).group_by(_check.c.meter_id).subquery()
-    latest = (
-        select(func.max(_check.c.id).label("id"))
-        .join_from(_check, newest, and_(newest.c.meter_id == _check.c.meter_id, newest.c.at == _check.c.at))
-        .group_by(_check.c.meter_id)
+    # A seek a meter: the table has every check there ever was.
+    newest = (
+        select(_check.c.id)
+        .where(_check.c.meter_id == tables.meter.c.id)
+        .order_by(_check.c.at.desc(), _check.c.id.desc())
+        .limit(1)
+        .correlate(tables.meter)
+        .scalar_subquery()
     )
+    latest = select(newest).select_from(tables.meter)
     query = _checks.where(_check.c.id.in_(latest)).order_by(tables.meter.c.meter)
     return tuple(ClockCheck(*row) for row in await connection.execute(query))
 

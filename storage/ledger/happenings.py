@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from datetime import datetime
 
-from sqlalchemy import and_, func, insert, select
+from sqlalchemy import insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from storage import care_tables, tables
@@ -75,15 +75,21 @@ async def event_counts(connection: AsyncConnection, meter: str) -> tuple[EventCo
 
 async def last_statuses(connection: AsyncConnection) -> tuple[StatusWords, ...]:
     """See the port."""
-    newest = select(_status.c.meter_id, func.max(_status.c.at).label("at")).group_by(_status.c.meter_id).subquery()
+    newest = (
+        select(_status.c.id)
+        .where(_status.c.meter_id == _meter.c.id)
+        .order_by(_status.c.at.desc(), _status.c.id.desc())
+        .limit(1)
+        .correlate(_meter)
+        .scalar_subquery()
+    )
     query = (
         select(_meter.c.meter, _status.c.at, _status.c.words)
-        .join_from(_status, newest, and_(newest.c.meter_id == _status.c.meter_id, newest.c.at == _status.c.at))
-        .join(_meter, _meter.c.id == _status.c.meter_id)
-        .order_by(_meter.c.meter, _status.c.id)
+        .join_from(_status, _meter)
+        .where(_status.c.id.in_(select(newest).select_from(_meter)))
+        .order_by(_meter.c.meter)
     )
-    latest = {meter: StatusWords(meter, at, _words(words)) for meter, at, words in await connection.execute(query)}
-    return tuple(latest.values())
+    return tuple(StatusWords(meter, at, _words(words)) for meter, at, words in await connection.execute(query))
 
 
 def _words(text: str) -> tuple[int, ...]:

@@ -196,3 +196,20 @@ async def test_a_power_cut_explains_what_it_took() -> None:
     assert why["161"].attempts == tried["161"] > 0
     counts = {one.reason: one.slots for one in await ledger.day_counts(MIDNIGHT.date() - DAY, MIDNIGHT.date() - DAY)}
     assert counts == {"": 1, "no_supply": 1, "no_answer": 1}
+
+
+async def test_a_box_without_power_is_seen_by_its_neighbours() -> None:
+    """Meters 161 and 162 share a box; 163 on the same line answers. When all are silent, it is the line's fault."""
+    for dark, explained in ((("161", "162"), 2), (("161", "162", "163"), 0), (("161",), 0)):
+        street, ledger = (
+            Street([device(name) for name in ("161", "162", "163")], at=MIDNIGHT + 5 * MINUTE),
+            MemoryLedger(),
+        )
+        boxes = {"161": "A", "162": "A", "163": "B"}
+        rows = [replace(one, point=replace(one.point, box=boxes[one.meter.meter])) for one in street.rows]
+        await ledger.import_registry(rows, digest="", at=MIDNIGHT.astimezone(UTC))
+        for meter in dark:
+            with_faults(street, meter, replace(CUT, meter=meter))
+        await asked(street, ledger, "1-0:1.8.0", Basis.FREEZE, MIDNIGHT)
+        street.clock.advance(MIDNIGHT + 30 * MINUTE)
+        assert await SupplyRounds(ledger, street.clock).look() == explained, dark

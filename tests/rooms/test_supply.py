@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 
-from collector.kpi.supply import without_supply
+from collector.kpi.supply import without_supply, worth_a_look
 from storage.care import MeterEvent
 from storage.records import Basis, Missing, Owner, Slot
 from storage.registry import Installation, Meter, Point, Registered
@@ -142,3 +142,13 @@ def test_what_is_explained_already_stays_and_counts_as_silent() -> None:
 def test_what_was_asked_on_demand_is_left_alone() -> None:
     asked = [replace(one, slot=replace(one.slot, plan="")) for one in silent(BOX_A)]
     assert without_supply(asked, read(BOX_B), VILLAGE, ()) == ()
+
+
+def test_where_it_matters_who_was_heard() -> None:
+    """Half a box or more, and more than one meter."""
+    assert worth_a_look(silent(BOX_A), VILLAGE) == {MIDNIGHT}
+    assert worth_a_look(silent(BOX_A[:1]), VILLAGE) == frozenset()
+    assert worth_a_look(silent(BOX_A, "refused"), VILLAGE) == frozenset()
+    unboxed = [row(f"f{n}", "", area="TA-9") for n in range(9)]
+    assert worth_a_look(silent(unboxed[:4]), unboxed) == frozenset()
+    assert worth_a_look(silent(unboxed[:5]), unboxed) == {MIDNIGHT}
