@@ -206,6 +206,21 @@ PLAN = 'at = "00:05"'
         ),
         (
             'name = "homes"',
+            'name = "homes"\n[clock]\ncorrect = "broadcast"\nat = "10:05"',
+            "clock.at: clocks are told the time from ten past to ten to an hour, and not around midnight",
+        ),
+        (
+            'name = "homes"',
+            'name = "homes"\n[clock]\ncorrect = "set"\nat = "23:22"',
+            "clock.at: clocks are told the time from ten past",
+        ),
+        (
+            'name = "homes"',
+            'name = "homes"\n[clock]\ncorrect = "sometimes"',
+            'clock.correct: "sometimes" is not known',
+        ),
+        (
+            'name = "homes"',
             'name = "homes"\n[targets]\nread = 101',
             "targets.read: is 101, but must lie between 0 and 100",
         ),
