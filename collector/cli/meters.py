@@ -80,6 +80,9 @@ def list_(config: Path, areas: tuple[str, ...], channels: tuple[str, ...], as_js
     if as_json:
         for one in found:
             click.echo(shapes.one_line(shapes.registered(one, site.settings.zone)))
+    if not found:
+        click.echo(say("no meter matches"), err=True)
+    if as_json or not found:
         return
     headings = [
         say("meter"),

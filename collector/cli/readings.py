@@ -17,6 +17,7 @@ from collector.cli import shapes
 from collector.cli.command import Command, Group, Option, config_option
 from collector.cli.opening import Site, open_site
 from collector.errors import UsageError
+from collector.jobs.read import choose_meters
 from collector.words import mark, say, say_n
 from protocols.catalogue import describe
 from protocols.errors import ObisError
@@ -25,6 +26,7 @@ from storage.days import from_local
 from storage.records import Basis
 
 Write = Callable[[shapes.Shape], None]
+_EVER = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
 
 
 @click.group(cls=Group, example="chaobiao readings export -c collector.toml --format csv", help=mark("What was read."))
@@ -95,6 +97,8 @@ async def _export(
 ) -> int:
     count = 0
     async with site.ledger() as ledger:
+        if meters:
+            choose_meters(await ledger.installations(*_EVER), meters)
         write = writer()
         found = ledger.readings(meters=meters, quantities=quantities, basis=basis, start=bounds[0], end=bounds[1])
         async with aclosing(found):  # whoever reads the output may go away in the middle

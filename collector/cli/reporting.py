@@ -6,7 +6,7 @@ import csv
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date, datetime, time, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -38,13 +38,25 @@ class Table:
     empty: str
 
 
+class _Day(click.ParamType[datetime]):
+    """A civil day, as an instant of it without a zone."""
+
+    name = "day"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
+        try:
+            return datetime.combine(date.fromisoformat(value), time())
+        except ValueError:
+            self.fail(say('"{text}" is no day; write it as 2026-03-15', text=value), param, ctx)
+
+
 def days_options(function: F) -> F:
     """`--from` and `--to`: data days, both included."""
     for name, target, words in (
         ("--to", "last", mark("Last data day; default: today.")),
         ("--from", "first", mark("First data day, as 2026-03-15; default: yesterday.")),
     ):
-        option = click.option(name, target, cls=Option, type=click.DateTime(["%Y-%m-%d"]), metavar="DAY", help=words)
+        option = click.option(name, target, cls=Option, type=_Day(), metavar="DAY", help=words)
         function = option(function)
     return function
 

@@ -194,3 +194,21 @@ def test_db_upgrade_makes_a_database_and_status_says_what_is_in_it(tmp_path: Pat
     assert found["schema"] == found["newest"]
     assert found["rows"]["reading"] == 0
     assert "reading" in run("db", "status", "-c", config).stdout
+
+
+def test_a_meter_that_nobody_knows_is_wrong_usage(config: Path) -> None:
+    done = run("readings", "export", "-c", config, "--meter", "M11")
+    assert done.exit_code == 2
+    assert done.stderr.startswith("the registry knows no meter 'M11'")
+    assert done.stdout == ""
+
+
+def test_filters_that_let_nothing_through_say_so(config: Path) -> None:
+    done = run("meters", "list", "-c", config, "--area", "nowhere")
+    assert (done.exit_code, done.stdout, done.stderr) == (0, "", "no meter matches\n")
+
+
+def test_a_day_that_is_none(config: Path) -> None:
+    done = run("report", "missing", "-c", config, "--from", "2026-13-01")
+    assert done.exit_code == 2
+    assert '"2026-13-01" is no day; write it as 2026-03-15' in done.stderr
