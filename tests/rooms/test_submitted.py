@@ -61,3 +61,24 @@ def test_what_could_not_be_asked_in_time_is_given_back() -> None:
     source.submit(backfill("nowhere"), closes=NOW + HOUR, answer=answers.append)
     assert source.next_alarm(NOW + HOUR) is None
     assert answers == [None, None]
+
+
+def test_what_is_withdrawn_is_neither_asked_nor_answered() -> None:
+    source, answers = Submitted(), list[Collected | None]()
+    first, second, third = backfill("m1"), backfill("m2"), backfill("m3")
+    for task in (first, second, third):
+        source.submit(task, closes=NOW + HOUR, answer=answers.append)
+    assert source.take("c1", Urgency.BACKFILL, NOW) is first
+    source.withdraw(first)
+    source.withdraw(second)
+    source.withdraw(second)
+    source.ended(came_to(first), NOW)
+    assert len(source) == 1
+    assert source.take("c1", Urgency.BACKFILL, NOW) is third
+    assert source.take("c1", Urgency.BACKFILL, NOW) is None
+    source.put_off(third, NOW + HOUR)
+    source.withdraw(third)
+    assert source.next_alarm(NOW + HOUR) is None
+    assert not list(source.channels())
+    assert answers == []
+    assert len(source) == 0
