@@ -12,7 +12,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from functools import partial
@@ -71,8 +72,10 @@ class Inbox:
         zone: ZoneInfo,
         slots_for: SlotsFor = lambda *_: (),
         cutoff_of: CutoffOf = lambda _: None,
+        also: Collection[str] = (),
     ) -> None:
         self._channel = channel
+        self._also = also
         self._profiles = {name: profile for name, profile in profiles.items() if profile.json_ is not None}
         self._zone = zone
         self._slots_for = slots_for
@@ -82,7 +85,12 @@ class Inbox:
 
     def load(self, registered: Iterable[Registered]) -> None:
         """The registry as it is now."""
-        self._by_address = {one.meter.address: one for one in registered if one.meter.channel == self._channel}
+        rows = tuple(registered)
+        others = [one for one in rows if one.meter.channel in self._also]
+        often = Counter(one.meter.address for one in others)
+        # An address that two of these channels have would be nobody's in particular.
+        self._by_address = {one.meter.address: one for one in others if often[one.meter.address] == 1}
+        self._by_address |= {one.meter.address: one for one in rows if one.meter.channel == self._channel}
 
     def batch(self, messages: Sequence[Pushed]) -> Batch:
         """All messages, each as a frame with its readings or as a dead letter; slots that are to stay empty, and why."""
@@ -97,7 +105,7 @@ class Inbox:
                 letters.append(_letter(message, found))
                 numbered += self._numbered_all_the_same(message)
                 continue
-            profile = self._profiles[found.meter.profile]
+            one, profile = found
             try:
                 said = read_message(profile, message.payload)
             except BadPayload as error:
@@ -105,14 +113,14 @@ class Inbox:
                 numbered += self._numbered_all_the_same(message)
                 continue
             if said.number is not None:
-                numbered.append(self._numbered(said.number, found.meter.address, message))
-            made = self._translated(said, found, profile, message)
+                numbered.append(self._numbered(said.number, one.meter.address, message))
+            made = self._translated(said, one, profile, message)
             if not made.readings and (odd := _odd(made.rejects)):
                 letters.append(_letter(message, odd.reason, odd.detail))
                 continue
-            readings += self._in_slots(made.readings, found)
-            missing += self._missing(made.rejects, said, found)
-            frames.append(RawFrame(message.received_at, message.topic, found.meter.meter, PROTOCOL, message.payload))
+            readings += self._in_slots(made.readings, one)
+            missing += self._missing(made.rejects, said, one)
+            frames.append(RawFrame(message.received_at, message.topic, one.meter.meter, PROTOCOL, message.payload))
         return Batch(
             readings=tuple(readings),
             missing=tuple(missing),
@@ -139,16 +147,17 @@ class Inbox:
                 yield self._numbered(number, address, message)
                 return
 
-    def _meter(self, topic: str) -> Registered | str:
-        """Whose topic it is; or the reason why it is nobody's."""
+    def _meter(self, topic: str) -> tuple[Registered, Profile] | str:
+        """Whose topic it is, and how it is read; or the reason why it is nobody's."""
         reason = "unknown_topic"
         for name, profile in self._profiles.items():
             address = address_in(profile, topic)
             if address is None:
                 continue
             one = self._by_address.get(address)
-            if one is not None and one.meter.profile == name:
-                return one
+            # A meter of another channel has a profile for that; what it pushes is read by the first whose topic it is.
+            if one is not None and (one.meter.profile == name or one.meter.channel != self._channel):
+                return one, profile
             reason = "unknown_meter"
         return reason
 

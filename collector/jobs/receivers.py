@@ -74,7 +74,9 @@ def receivers_for(
         if channel.protocol == PROTOCOL:
             intake = Intake()
             link = MqttLink(broker_of(channel), intake, clock)
-            inbox = Inbox(channel.name, profiles, rows, zone=zone, slots_for=slots_for, cutoff_of=cutoff_of)
+            inbox = Inbox(
+                channel.name, profiles, rows, zone=zone, slots_for=slots_for, cutoff_of=cutoff_of, also=channel.also
+            )
             answers = _answers(channel, link, ledger, clock) if answer else None
             canary = None if channel.canary is None else Canary(link, channel.canary)
             receivers[channel.name] = Receive(link, intake, inbox, ledger, answers=answers, canary=canary, told=told)

@@ -103,7 +103,7 @@ def brokers_have_topics(data: Data) -> Iterator[Finding]:
             yield Finding(
                 (*place, "topics"), 'is missing; a channel on mqtt:// is written with topics = ["meters/+/reading"]'
             )
-        for key in ("topics", "ack", "resend", "canary", "username", "password_file"):
+        for key in ("topics", "also", "ack", "resend", "canary", "username", "password_file"):
             takes = ("mqtt", "mqtt-tunnel") if key in ("username", "password_file") else ("mqtt",)
             if key in channel and link.scheme not in takes:
                 yield Finding((*place, key), f"has no meaning on {link.scheme}://; it belongs to mqtt://")
@@ -286,6 +286,16 @@ def plans_name_known_channels(data: Data) -> Iterator[Finding]:
                 )
 
 
+def channels_name_known_channels(data: Data) -> Iterator[Finding]:
+    """Meters that push here as well must be somebody's."""
+    known = [channel["name"] for _, channel in _tables(data, "channel") if isinstance(channel.get("name"), str)]
+    for index, channel in _tables(data, "channel"):
+        for place, name in _texts(channel, "also"):
+            if name not in known or name == channel.get("name"):
+                says = f'there is no other channel "{name}"{did_you_mean(name, known)}'
+                yield Finding(("channel", index, "also", place), says)
+
+
 def release_follows_cutoff(data: Data) -> Iterator[Finding]:
     """Estimates begin at the cut-off; released before it, they would not be there."""
     for index, group in _tables(data, "billing", "group"):
@@ -327,6 +337,7 @@ CHECKS: tuple[Callable[[Data], Iterator[Finding]], ...] = (
     plans_spans_fit,
     plans_read_each_thing_once,
     plans_name_known_channels,
+    channels_name_known_channels,
     release_follows_cutoff,
     clocks_are_told_in_a_quiet_hour,
 )

@@ -75,6 +75,8 @@ class Channel(_Table):
     echo: bool = Field(False, examples=["false"])
     """The adapter gives back all that is sent."""
     topics: tuple[Topic, ...] = Field((), examples=['["meters/+/reading"]'])
+    also: tuple[Name, ...] = Field((), examples=['["village-1"]'])
+    """Channels whose meters push here as well as being polled there."""
     ack: SenderTopic | None = Field(None, examples=['"meters/{sender}/ack"'])
     """Where concentrators hear up to which of their messages we have them; None: they are not told."""
     resend: SenderTopic | None = Field(None, examples=['"meters/{sender}/resend"'])
