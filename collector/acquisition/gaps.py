@@ -118,7 +118,11 @@ def given_up(missing: Missing | None, now: datetime) -> bool:
 def rank(gap: Gap, *, reading_day: bool, zone: ZoneInfo, now: datetime) -> Rank:
     """When a gap's turn is. `reading_day`: its value is the one that a billing group is charged by."""
     recent = gap.slot.at >= _yesterday(now, zone)
-    return Rank(Urgency.READING_DAY if reading_day else Urgency.BACKFILL, not recent, gap.expires)
+    return _rank(Urgency.READING_DAY if reading_day else Urgency.BACKFILL, not recent, gap.expires)
+
+
+_rank = lru_cache(maxsize=4096)(Rank)
+"""Many meters share one."""
 
 
 @lru_cache(maxsize=16)

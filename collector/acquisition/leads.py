@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
 from collector.acquisition.gaps import Rank
@@ -28,13 +28,17 @@ FIRST_REST, LONGEST_REST = timedelta(minutes=30), timedelta(hours=12)
 
 @dataclass(slots=True)
 class Lead:
-    """A meter with gaps. `days`: of each basis the data days, a bit for each ordinal above `FIRST_DAY`."""
+    """A meter with gaps. `days`: for each of `BASES` the data days, a bit for each ordinal above `FIRST_DAY`.
+
+    There may be a hundred thousand, and the garbage collector walks over all that holds other objects. So it is numbers, texts
+    and times, a rank that many share, and a set only while its meter is being asked.
+    """
 
     meter: str
     channel: str
     rank: Rank
-    days: dict[Basis, int] = field(default_factory=dict)
-    tried: set[Slot] = field(default_factory=set)
+    days: tuple[int, ...] = (0, 0, 0)
+    tried: set[Slot] | frozenset[Slot] = frozenset()
     """Asked for in this round."""
     rests: int = 0
     silent: bool = False
@@ -44,7 +48,12 @@ class Lead:
     """Being prepared, ready or in hand."""
 
 
+BASES = (Basis.FREEZE, Basis.SETTLEMENT, Basis.CURVE)
 FIRST_DAY = date(2020, 1, 1).toordinal()
+
+
+_Entry = tuple[int, bool, datetime, str]
+"""A rank and a meter, in a heap."""
 
 
 class Leads:
@@ -52,7 +61,7 @@ class Leads:
 
     def __init__(self) -> None:
         self._leads: dict[str, Lead] = {}
-        self._heaps: dict[str, list[tuple[Rank, str]]] = {}
+        self._heaps: dict[str, list[_Entry]] = {}
         self._resting: list[tuple[datetime, str]] = []
         self._ready: dict[str, list[tuple[Rank, int, Task]]] = {}
         self._count = 0
@@ -75,7 +84,7 @@ class Leads:
             fresh = rank < lead.rank
         lead.rank = min(lead.rank, rank)
         for basis, day in days:
-            lead.days[basis] = lead.days.get(basis, 0) | 1 << max(0, day.toordinal() - FIRST_DAY)
+            lead.days = _with_bit(lead.days, basis, day, on=True)
         if fresh and not lead.busy and lead.not_before is None:
             self._push(lead)
 
@@ -86,7 +95,7 @@ class Leads:
     def wants(self, channel: str) -> bool:
         """Whether this one has."""
         heap = self._heaps.get(channel, [])
-        while heap and not self._is_waiting(*heap[0]):
+        while heap and self._waiting(heap[0]) is None:
             heapq.heappop(heap)
         return bool(heap) and len(self._ready.get(channel, ())) < AHEAD
 
@@ -94,9 +103,8 @@ class Leads:
         """The lead whose turn it is, busy from now on: it comes back by `prepared` or `over`."""
         heap = self._heaps.get(channel, [])
         while heap:
-            rank, meter = heapq.heappop(heap)
-            if self._is_waiting(rank, meter):
-                lead = self._leads[meter]
+            lead = self._waiting(heapq.heappop(heap))
+            if lead is not None:
                 lead.busy = True
                 return lead
         return None
@@ -104,13 +112,13 @@ class Leads:
     def prepared(self, lead: Lead, task: Task, rank: Rank) -> None:
         """What its meter is to be asked now."""
         lead.rank = rank
-        lead.tried.update(task.slots)
+        lead.tried = lead.tried | set(task.slots)
         self._make_ready(rank, task)
 
     def over(self, lead: Lead, now: datetime) -> None:
         """There is nothing to ask that was not asked in this round: it rests, or is gone when it has no gap left."""
         lead.busy = False
-        if not any(lead.days.values()):
+        if not any(lead.days):
             if self._leads.get(lead.meter) is lead:
                 del self._leads[lead.meter]
             return
@@ -119,14 +127,18 @@ class Leads:
     def days(self, lead: Lead) -> list[tuple[Basis, date]]:
         """The days on which it has gaps, oldest first."""
         found = []
-        for basis, bits in lead.days.items():
+        for basis, bits in zip(BASES, lead.days, strict=True):
             written = f"{bits:b}"[::-1]
             found += [(basis, date.fromordinal(FIRST_DAY + n)) for n, bit in enumerate(written) if bit == "1"]
         return sorted(found, key=lambda one: one[1])
 
     def whole(self, lead: Lead, basis: Basis, day: date) -> None:
         """There is no gap left on this day."""
-        lead.days[basis] = lead.days.get(basis, 0) & ~(1 << max(0, day.toordinal() - FIRST_DAY))
+        lead.days = _with_bit(lead.days, basis, day, on=False)
+
+    def forget(self, lead: Lead) -> None:
+        """Its meter is not where it was: it has no gaps here."""
+        lead.days = (0, 0, 0)
 
     def answered(self, meter: str, channel: str) -> bool:
         """A meter answered something: its rest ends. True: its channel had been silent."""
@@ -145,7 +157,7 @@ class Leads:
                 lead = self._leads.get(task.registered.meter.meter)
                 if lead is not None:
                     lead.busy = False
-                    lead.tried.difference_update(task.slots)
+                    lead.tried = lead.tried - set(task.slots)
                     self._push(lead)
         self._ready.clear()
 
@@ -194,7 +206,7 @@ class Leads:
         lead = self._leads.get(task.registered.meter.meter)
         if lead is not None:
             lead.busy = False
-            lead.tried.difference_update(task.slots)
+            lead.tried = lead.tried - set(task.slots)
             self._rest_until(lead, until)
 
     def released(self, task: Task) -> None:
@@ -215,19 +227,21 @@ class Leads:
 
     # --- inside ---
 
-    def _is_waiting(self, rank: Rank, meter: str) -> bool:
-        lead = self._leads.get(meter)
-        return lead is not None and not lead.busy and lead.not_before is None and lead.rank == rank
+    def _waiting(self, entry: _Entry) -> Lead | None:
+        """The lead that an entry of a heap stands for; None if it is out of date."""
+        lead = self._leads.get(entry[-1])
+        current = lead is not None and not lead.busy and lead.not_before is None and _entry(lead) == entry
+        return lead if current else None
 
     def _push(self, lead: Lead) -> None:
-        heapq.heappush(self._heaps.setdefault(lead.channel, []), (lead.rank, lead.meter))
+        heapq.heappush(self._heaps.setdefault(lead.channel, []), _entry(lead))
 
     def _make_ready(self, rank: Rank, task: Task) -> None:
         self._count += 1
         self._ready.setdefault(task.registered.meter.channel, []).append((rank, self._count, task))
 
     def _rest(self, lead: Lead, now: datetime) -> None:
-        lead.tried.clear()
+        lead.tried = frozenset()
         doublings: int = 2 ** min(lead.rests, 10)
         lead.rests += 1
         self._rest_until(lead, now + min(FIRST_REST * doublings, LONGEST_REST))
@@ -235,3 +249,14 @@ class Leads:
     def _rest_until(self, lead: Lead, until: datetime) -> None:
         lead.not_before = until
         heapq.heappush(self._resting, (until, lead.meter))
+
+
+def _entry(lead: Lead) -> _Entry:
+    rank = lead.rank
+    return int(rank.urgency), rank.later_than_yesterday, rank.expires, lead.meter
+
+
+def _with_bit(days: tuple[int, ...], basis: Basis, day: date, *, on: bool) -> tuple[int, ...]:
+    place, bit = BASES.index(basis), 1 << max(0, day.toordinal() - FIRST_DAY)
+    bits = days[place] | bit if on else days[place] & ~bit
+    return (*days[:place], bits, *days[place + 1 :])

@@ -309,7 +309,7 @@ class Backfill:
         now, planner = self._clock.now(), self._planner
         one = planner.registered(lead.meter)
         if one is None or one.meter.channel != lead.channel or lead.channel not in planner.polled:
-            lead.days.clear()
+            self.leads.forget(lead)
             self.leads.over(lead, now)
             return
         rows = (one, *(row for row in self._ended if row.meter.meter == lead.meter))
