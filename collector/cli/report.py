@@ -76,6 +76,7 @@ def missing(config: Path, consecutive: int | None, first: Any, last: Any, form: 
         "reason": say("reason"),
         "owner": say("fault of"),
         "attempts": say("tries"),
+        "expires": say("kept until"),
         "detail": say("detail"),
     }
     table = Table(headings, ("attempts",), empty=say("nothing is missing on these days"))

@@ -17,7 +17,7 @@ from protocols.catalogue import describe
 from protocols.obis import Obis
 
 WIDEST = 1000
-_TIMES = frozenset({"time", "slot", "received_at", "since", "until", "start", "end", "read_at"})
+_TIMES = frozenset({"time", "slot", "received_at", "since", "until", "expires", "start", "end", "read_at"})
 """An instant under these is shown in the reader's zone; a day stays a day."""
 _CODES = frozenset({"kind", "basis", "reason", "owner", "quality", "change", "metric"})
 

@@ -7,10 +7,11 @@ the registry is the one under which they were due.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
+from collector.acquisition.gaps import Remembers, remembered_by
 from collector.acquisition.plan import Owed, gives_by, owed
 from collector.clock import Clock
 from collector.jobs.due import count_due
@@ -67,6 +68,8 @@ class Reporter:
     async def missing(self, first: date, last: date) -> tuple[Missing, ...]:
         """What is missing of the data days first to last and why, what was asked on demand too; one day at a time."""
         now = self.clock.now()
+        profiles = {one.meter.meter: one.meter.profile for one in await self.ledger.registry()}
+        remembers = remembered_by(self.profiles)
         found: list[Missing] = []
         day = first
         while day <= last:
@@ -80,6 +83,7 @@ class Reporter:
                 if one.slot not in settled
             )
             day += _DAY
+        found = [_until(one, remembers, profiles.get(one.slot.meter, ""), self.zone) for one in found]
         return tuple(sorted(found, key=lambda one: (one.slot.meter, one.slot.quantity, one.slot.basis, one.slot.at)))
 
     async def conflicts(self) -> tuple[Conflict, ...]:
@@ -133,3 +137,9 @@ def _counted(one: Registered, day: date, plan: str, slots: int) -> Due:
         profile=one.meter.profile,
         slots=slots,
     )
+
+
+def _until(one: Missing, remembers: Remembers, profile: str, zone: ZoneInfo) -> Missing:
+    """With the day on which the meter overwrites it, where nobody has noted it yet."""
+    memory = remembers(profile, one.slot.quantity, one.slot.basis) if one.expires is None and one.slot.plan else None
+    return one if memory is None else replace(one, expires=memory.keeps_until(one.slot.at, zone))

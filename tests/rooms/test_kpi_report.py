@@ -10,8 +10,10 @@ import pytest
 
 from collector.clock import DrivenClock
 from collector.jobs.report import NOT_TRIED, NOT_YET, Reporter
+from protocols.profile import builtin_profiles
 from storage.ledger.port import Ledger
 from storage.records import Basis, Batch, Missing, Owner, Plan, Reading, Slot, Source
+from storage.registry import Installation, Meter, Point, Registered
 from tests.ledger.ledgers import KINDS, new_ledger
 from tests.rooms.handing_over import MIDNIGHT, home, settle
 from tests.rooms.vee_series import village_profile
@@ -163,3 +165,17 @@ async def test_groups_of_what_was_due_and_what_came_are_the_same(ledger: Ledger,
     report = await district(ledger, MIDNIGHT + HOUR, [came(0), came(1)], [gave_nothing(1, "m2")])
     (line,) = await report.success(DAY, DAY, by=by)
     assert (line.expected, line.final) == (4, 2)
+
+
+async def test_what_a_meter_keeps_says_until_when_and_what_it_does_not_says_nothing(ledger: Ledger) -> None:
+    midnight = MIDNIGHT + timedelta(days=1)
+    meter = Meter("m1", "dlt645_2007_1p", "bus", "1")
+    row = Registered(meter, Point("p1"), Installation("m1", "p1", MIDNIGHT - timedelta(days=9)))
+    await ledger.import_registry([row], digest="", at=MIDNIGHT)
+    plans = [Plan("daily", ("1-0:1.8.0",), Basis.FREEZE, at_minute=5), Plan("noon", ("1-0:1.8.0",), at_minute=720)]
+    await ledger.keep_plans(plans, at=MIDNIGHT + HOUR)
+    report = Reporter(ledger, DrivenClock(midnight + HOUR), SHANGHAI, builtin_profiles(), {"bus": "dlt645"})
+    assert {one.slot.plan: one.expires for one in await report.missing(DAY, DAY)} == {
+        "daily": midnight + timedelta(days=62),
+        "noon": None,
+    }
