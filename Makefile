@@ -24,7 +24,7 @@ demo: ## a simulated district and the collector; ARGS=--once: one fast run that 
 test: ## all tests; ARGS='-k word' picks some
 	@$(BOOT) packages test
 	@$(MAKE) venv $(PEERS)
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python -m pytest -n auto --dist loadfile $(ARGS)
 
 check: venv ## format, lint, types, imports: changes nothing
 	@$(BIN)/ruff format --check --quiet . || { $(BIN)/ruff format --check . | head -20; echo "run 'make format'"; exit 1; }

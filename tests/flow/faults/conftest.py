@@ -9,19 +9,24 @@ import pytest
 from tests.flow.faults.street import SEED
 
 Tell = Callable[[str, object], None]
-TOLD = pytest.StashKey[list[str]]()
+TOLD = "fault"
+"""What a test tells goes with its report, so that it comes home from whichever process ran it."""
 
 
 @pytest.fixture
 def tell(request: pytest.FixtureRequest) -> Tell:
     """(row of the fault matrix, what came of it)."""
-    told = request.config.stash.setdefault(TOLD, [])
-    return lambda row, what: told.append(f"{row}  {what}")
+    return lambda row, what: request.node.user_properties.append((TOLD, f"{row}  {what}"))
 
 
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Nothing where no fault was tested."""
-    told = config.stash.get(TOLD, [])
+    told = {
+        str(line)
+        for report in terminalreporter.getreports("passed")
+        for name, line in getattr(report, "user_properties", ())
+        if name == TOLD
+    }
     if told:
         terminalreporter.section(f"faults (CHAOBIAO_SEED={SEED})")
         for line in sorted(told):
