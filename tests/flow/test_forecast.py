@@ -130,7 +130,10 @@ def test_behind_a_network_the_line_is_known_from_what_its_meters_took() -> None:
     """A serial server: the configuration has no baud rate, so before the first night there is a guess, and called so."""
     lane = Lane(Wire.DLT645_OVER_TCP, meters=METERS, byte_s=SLOW)
     run = drive([lane], 24.5, plans=(DAILY,))
-    assert forecast(run, FIRST, time(6), DAILY, link=NETWORK, learn=False).known is Known.ASSUMED
+    guess = forecast(run, FIRST, time(6), DAILY, link=NETWORK, learn=False)
+    assert guess.known is Known.ASSUMED
+    first = FIRST + timedelta(minutes=5)
+    assert error(guess.done, last_value(run, "daily", first), first) > 0.3, "the control: without having learned"
     due = SECOND + timedelta(minutes=5)
     found = forecast(before(run, SECOND), SECOND, time(6), DAILY, link=NETWORK, learn=True)
     assert found.known is Known.LEARNED
