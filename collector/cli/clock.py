@@ -139,10 +139,17 @@ def set_(meter: str, config: Path, why: str, who: str | None) -> None:
         raise UsageError(
             say("there is no password: [clock] password_file, or the environment: {name}", name=CLOCK_PASSWORD)
         )
-    done = asyncio.run(_set(site, meter, key, who or getpass.getuser(), why))
+    done = asyncio.run(_set(site, meter, key, who or _login(), why))
     click.echo(_told(done), err=bool(done.reason))
     if done.reason:
         click.get_current_context().exit(FAILED)
+
+
+def _login() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError, ImportError):  # a container may know no name for its user
+        raise UsageError(say("nobody knows who you are; say it with --by")) from None
 
 
 async def _set(site: Site, meter: str, key: Key, who: str, why: str) -> Setting:

@@ -163,3 +163,15 @@ def test_a_meter_that_we_did_not_write_refuses_a_wrong_password(tmp_path: Path) 
         done = run("clock", "set", "M1", "-c", site(tmp_path, port), "--why", "x")
     assert done.exit_code == 1
     assert "wrong_password" in done.stderr
+
+
+def test_who_it_was_must_be_known(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A container may know no name for its user."""
+
+    def nobody() -> str:
+        raise KeyError("getpwuid(): uid not found: 1234")
+
+    monkeypatch.setattr("getpass.getuser", nobody)
+    done = run("clock", "set", "M1", "-c", site(tmp_path), "--why", "x")
+    assert done.exit_code == 2
+    assert "say it with --by" in done.stderr

@@ -1,9 +1,13 @@
 """By how much a clock was off when it stamped a value; each stamp is on the meter's own scale."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from collector.vee.clocks import ClockRecord, Shift, record_of
+from collector.vee.judge import Ruleset, judge
 from storage.care import ClockChange, ClockCheck, ClockHow
+from storage.records import Basis, Quality
+from tests.rooms.vee_series import START, hourly
 
 MIDNIGHT = datetime(2026, 3, 14, 16, tzinfo=UTC)
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
@@ -78,3 +82,21 @@ def test_records_are_by_meter() -> None:
     found = record_of([check(MIDNIGHT, MINUTE)], [change(MIDNIGHT, MINUTE)])
     assert set(found) == {"m1"}
     assert (len(found["m1"].checks), len(found["m1"].changes)) == (1, 1)
+
+
+def curve(record: ClockRecord) -> list[str]:
+    """Five hourly points, and the interval that each is marked with."""
+    points = replace(hourly([1_000, 1_100, 1_200, 1_300, 1_400]), basis=Basis.CURVE)
+    revisions = judge(points, Ruleset(), made_at=MIDNIGHT, clock=record)
+    assert all(one.quality is (Quality.SUSPECT if one.findings else Quality.VERIFIED) for one in revisions)
+    return [" ".join(found.evidence["interval"] for found in one.findings) for one in revisions]
+
+
+def test_the_curve_interval_around_a_change_is_marked() -> None:
+    """Put forward or back by a minute at half past one, between the second and the third point."""
+    half_past = START + HOUR + 30 * MINUTE
+    assert curve(ClockRecord()) == ["", "", "", "", ""]
+    assert curve(ClockRecord((), (change(half_past, -MINUTE),))) == ["", "", "short", "", ""]
+    assert curve(ClockRecord((), (change(half_past, MINUTE),))) == ["", "", "long", "", ""]
+    seconds = timedelta(seconds=5)
+    assert curve(ClockRecord((), (change(half_past, seconds),))) == ["", "", "", "", ""]
