@@ -66,8 +66,13 @@ def remembered_by(profiles: Mapping[str, Profile]) -> Remembers:
 
 
 def memory_of(register: Register | None) -> Memory | None:
-    """What a meter keeps of one register."""
-    if register is None or register.basis == "instant" or (register.basis == "curve" and register.every_s is None):
+    """What a meter keeps of one register, and can be asked for: freezes by their stamp, more than the last settlement, a curve by
+    time. A meter that only pushes its freeze keeps none for us.
+    """
+    if register is None:
+        return None
+    asked = {"freeze": register.time_id, "settlement": register.depth > 1, "curve": register.every_s}
+    if not asked.get(register.basis):
         return None
     return Memory(Basis(register.basis), register.depth, register.every_s or 0)
 

@@ -92,4 +92,7 @@ def test_profiles_say_what_is_kept() -> None:
     assert remembers("dlt645_2007_3p", "1-0:1.8.0", Basis.FREEZE) == FREEZES
     assert remembers("dlt645_2007_3p", "1-0:1.8.0", Basis.INSTANT) is None
     assert remembers("eastron_sdm630", "1-0:1.8.0", Basis.FREEZE) is None
+    assert remembers("json_meter", "1-0:1.8.0", Basis.FREEZE) is None  # it pushes; nobody can ask it again
+    assert remembers("dlt645_2007_1p", "1-0:1.8.0", Basis.SETTLEMENT) == Memory(Basis.SETTLEMENT, 12)
+    assert remembers("dlt645_2007_1p", "1-0:1.8.0", Basis.CURVE) == Memory(Basis.CURVE, 3840, 900)
     assert remembers("nobody's", "1-0:1.8.0", Basis.FREEZE) is None
