@@ -20,7 +20,7 @@ from collector.acquisition.planner import Planner
 from collector.acquisition.schedule import ClockWaker
 from collector.acquisition.tasks import Collected, Task
 from collector.acquisition.timing import Timing
-from collector.acquisition.visit import read_meter
+from collector.acquisition.visit import GiveWay, read_meter
 from collector.clock import Clock
 from collector.jobs.collect import Collect, Route
 from collector.jobs.poll import Poll
@@ -84,14 +84,16 @@ class Sink(Collect):
         super().__init__(MemoryLedger(), clock, ZONE, routes, profiles)
         self.attempts = self.reads = 0
 
-    async def task(self, task: Task) -> Collected:
+    async def task(self, task: Task, give_way: GiveWay | None = None) -> Collected:
         """As in the product, up to the hand-over."""
         meter = task.registered.meter
         route = self._routes[meter.channel]
         wanted = tuple(Wanted(slot.quantity, slot.basis) for slot in task.slots)
         profile = self._profiles[meter.profile]
         visit = await read_meter(
-            *(route.line, route.dialect, profile, meter, wanted, route.timing), plan=task.slots[0].plan
+            *(route.line, route.dialect, profile, meter, wanted, route.timing),
+            plan=task.slots[0].plan,
+            give_way=give_way,
         )
         batch = Batch(attempts=visit.attempts)
         self.attempts += len(visit.attempts)

@@ -6,7 +6,7 @@ value wanted has either an answer or a reason; nothing is dropped in silence.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cached_property
@@ -24,6 +24,10 @@ from storage.registry import Meter
 
 MOST_FRAMES = 256
 """Of one answer: the first and as many follow-ups as one byte can number (DL/T 645)."""
+
+
+GiveWay = Callable[[], Awaitable[None]]
+"""Let others have the line who cannot wait for the end of a visit; return when they have had it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,14 +91,15 @@ async def read_meter(
     *,
     plan: str = "",
     later: bool = False,
+    give_way: GiveWay | None = None,
 ) -> Visit:
     """Ask one meter for all that is wanted. `later`: a meter that has given nothing yet is not asked again in this visit, but
-    at the end of the round, and that is the caller's affair.
+    at the end of the round, and that is the caller's affair. `give_way`: called between two questions.
 
     Where profile and registry both say which meter it must be, that is asked first, and nothing another meter says is
     believed. A meter that gave no answer after its retries is asked no further questions: they fail for the same reason.
     """
-    visit = _Visiting(line, dialect, timing, Errand(meter.meter, meter.channel, plan), later=later)
+    visit = _Visiting(line, dialect, timing, Errand(meter.meter, meter.channel, plan), later=later, give_way=give_way)
     visit.failed += _unknown(profile, wanted)
     try:
         requests = dialect.requests(profile, meter.address, wanted)
@@ -140,9 +145,19 @@ async def _identify(visit: _Visiting, profile: Profile, meter: Meter, identity: 
 class _Visiting:
     """A visit under way."""
 
-    def __init__(self, line: Line, dialect: Dialect, timing: Timing, errand: Errand, *, later: bool = False) -> None:
+    def __init__(
+        self,
+        line: Line,
+        dialect: Dialect,
+        timing: Timing,
+        errand: Errand,
+        *,
+        later: bool = False,
+        give_way: GiveWay | None = None,
+    ) -> None:
         self._line, self.dialect, self._timing, self._errand = line, dialect, timing, errand
         self._later = later
+        self._give_way = give_way
         self._attempts: list[Attempt] = []
         self._stopped: Failed | None = None
         self.answered: list[Answered] = []
@@ -168,6 +183,8 @@ class _Visiting:
 
     async def ask(self, request: Request) -> Answered | Failed:
         """One question and its follow-ups, each with its retries."""
+        if self._give_way is not None and self._attempts:
+            await self._give_way()
         telegrams: list[Telegram] = []
         asked: Request | None = request
         before = self.tries

@@ -18,7 +18,7 @@ from collector.acquisition.outcome import rule
 from collector.acquisition.recall import REFUSED, FailureOf, Lost, recalls
 from collector.acquisition.tasks import Before, Collected, Task
 from collector.acquisition.urgency import Urgency
-from collector.acquisition.visit import Failed, Visit, read_meter
+from collector.acquisition.visit import Failed, GiveWay, Visit, read_meter
 from collector.clock import Clock
 from collector.jobs.care import Carer, frames_of, parted
 from collector.jobs.route import Route as Route  # so that whoever collects finds both here
@@ -64,13 +64,15 @@ class Collect:
         self._routes = routes
         self._profiles = profiles
 
-    async def task(self, task: Task) -> Collected:
-        """Ask for the slots of a task. Slots without a plan (on demand) are kept as missing too, out of the rates."""
+    async def task(self, task: Task, give_way: GiveWay | None = None) -> Collected:
+        """Ask for the slots of a task. Slots without a plan (on demand) are kept as missing too, out of the rates.
+        `give_way`: called between two questions.
+        """
         one = task.registered
         profile = self._profiles[one.meter.profile]
         route = self._routes[one.meter.channel]
         words, slots = parted(task.slots)
-        seen = await self._visit(task, slots, profile, route)
+        seen = await self._visit(task, slots, profile, route, give_way)
         visit = seen.visit
         by = replace(route, timing=replace(route.timing, retries=0)) if _later(task) and not visit.answered else route
         carer = Carer(self._ledger, self._clock, self._zone)
@@ -90,7 +92,9 @@ class Collect:
         receipt = await self._ledger.append(batch)
         return Collected(task, batch, receipt, tuple(sorted(filled | {done.slot for done in cared.done})), again)
 
-    async def _visit(self, task: Task, slots: Sequence[Slot], profile: Profile, route: Route) -> _Seen:
+    async def _visit(
+        self, task: Task, slots: Sequence[Slot], profile: Profile, route: Route, give_way: GiveWay | None
+    ) -> _Seen:
         """Ask, and go on asking where the meter's memory has to be looked through."""
         recall = recalls(slots, profile, zone=self._zone, now=self._clock.now())
         memories = tuple(dict.fromkeys(recall.values()))
@@ -107,6 +111,7 @@ class Collect:
                 *(route.line, route.dialect, profile, task.registered.meter, wanted, route.timing),
                 plan=plan,
                 later=_later(task) and not whole.answered,
+                give_way=give_way,
             )
             made = self._translate(visit, task, profile, choose)
             readings += made.readings

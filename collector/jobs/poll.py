@@ -10,8 +10,9 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable, Container, Iterable, Mapping, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext, suppress
 from datetime import datetime, timedelta
+from functools import partial
 
 from collector.acquisition.breaker import FAILURES, Trouble
 from collector.acquisition.budget import Budget
@@ -22,6 +23,7 @@ from collector.acquisition.schedule import Waker
 from collector.acquisition.tasks import Collected, Task, TaskSource
 from collector.acquisition.turns import Turns
 from collector.acquisition.urgency import Urgency
+from collector.acquisition.visit import GiveWay
 from collector.acquisition.worker import Worker
 from collector.clock import Clock
 from collector.errors import WorkFailed
@@ -30,7 +32,7 @@ from collector.jobs.routes import no_channel
 from storage.days import data_day
 from storage.errors import DatabaseBusy, DatabaseUnusable
 from storage.ledger.port import Ledger
-from storage.records import Attempt, Batch, Missing, Owner, Slot
+from storage.records import Batch, Missing, Owner, Slot
 
 log = logging.getLogger(__name__)
 
@@ -310,11 +312,26 @@ class Poll:
                     found[urgency] = min(found.get(urgency, one), one)
         return found
 
-    async def _visit(self, worker: Worker, source: TaskSource, task: Task) -> None:
+    async def _give_way(self, worker: Worker) -> None:
+        """Between two questions of a visit: one person who waits goes first. (One, or the visit might never end.)"""
+        now = self._clock.now()
+        first = None if self._draining else self._waiting(worker, now).get(Urgency.ON_DEMAND)
+        if first is not None and (task := self._sources[first[1]].take(first[2], Urgency.ON_DEMAND, now)) is not None:
+            worker.turns.served(Urgency.ON_DEMAND)
+            await self._visit(worker, self._sources[first[1]], task, turn=nullcontext())
+
+    async def _visit(
+        self,
+        worker: Worker,
+        source: TaskSource,
+        task: Task,
+        *,
+        turn: AbstractAsyncContextManager[object] | None = None,
+    ) -> None:
         meter = task.registered.meter.meter
         try:
-            async with worker.turn:
-                collected = await self._collect.task(task)
+            async with turn or worker.turn:
+                collected = await self._collect.task(task, self._between(worker, task))
         except (DatabaseBusy, DatabaseUnusable) as error:
             log.warning("%s: not stored, will be read again: %s", meter, error)
             now = self._clock.now()
@@ -330,6 +347,12 @@ class Poll:
         self._note(worker, collected)
         self._watch(collected)
 
+    def _between(self, worker: Worker, task: Task) -> GiveWay | None:
+        """Persons wait for each other; on a line that takes several questions at once nobody waits for one visit."""
+        if task.urgency is Urgency.ON_DEMAND or worker.line.width > 1:
+            return None
+        return partial(self._give_way, worker)
+
     def _note(self, worker: Worker, collected: Collected) -> None:
         """What a visit says of the meter and of its line."""
         task, batch, now = collected.task, collected.batch, self._clock.now()
@@ -338,8 +361,8 @@ class Poll:
         if route is not None:
             for attempt in batch.attempts:
                 if rule(attempt.outcome).in_vain:
-                    took = timedelta(seconds=held_s(attempt, route))
-                    self._budget.spent(meter, took, _trouble(attempt), now)
+                    why = Trouble(attempt.outcome, attempt.owner or rule(attempt.outcome).owner, attempt.detail)
+                    self._budget.spent(meter, timedelta(seconds=route.held_s(attempt)), why, now)
         if batch.readings or batch.done or any(attempt.outcome == OK for attempt in batch.attempts):
             worker.silence.broken()
         if batch.readings or batch.done:
@@ -374,13 +397,3 @@ class Poll:
                 await asyncio.sleep(BUSY_PAUSE_S)
             else:
                 return
-
-
-def held_s(attempt: Attempt, route: Route) -> float:
-    """How long a try in vain kept a line from others: where framing needs silence, as long as an answer may be late."""
-    took_s = attempt.duration_us / 1e6
-    return max(took_s, route.timing.quarantine_s) if route.dialect.streaming else took_s
-
-
-def _trouble(attempt: Attempt) -> Trouble:
-    return Trouble(attempt.outcome, attempt.owner or rule(attempt.outcome).owner, attempt.detail)
