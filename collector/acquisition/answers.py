@@ -116,7 +116,7 @@ class Answers:
             if self._acks.get(key) is progress:
                 del self._acks[key]
         if self._resend is not None:
-            for request in self._gaps.due(now):
+            for request in tuple(self._gaps.due(now)):  # while they are sent, more is heard
                 await self._ask(request)
 
     async def _ask(self, request: Request) -> None:

@@ -64,6 +64,9 @@ REACHED_FOR = (
     "_client.on_connect",
     "_client.on_message",
     "_client.on_publish",
+    "_client.on_socket_register_write",
+    "_client.loop_write",
+    "_client.want_write",
     "_client.publish",
     "_client.socket",
     "_client._sock_close",
@@ -153,6 +156,7 @@ class Connection:
         self._paho.on_message = self._arrived
         self._paho.on_connect = self._connected
         self._paho.on_publish = self._confirmed
+        self._paho.on_socket_register_write = self._wants_to_write
         self._paho.connect_timeout = PATIENCE_S
 
     async def open(self, broker: Broker) -> LinkError | None:
@@ -291,6 +295,22 @@ class Connection:
                 return
             if not (isinstance(sock, ssl.SSLSocket) and self._paho.socket() is sock and sock.pending()):
                 return
+
+    def _wants_to_write(self, _client: object, _userdata: object, sock: Any) -> None:
+        # In the place of aiomqtt's own, which would watch the number of a socket that may be closed by then, or another's.
+        # paho may call this from the thread in which it connects.
+        self._loop.call_soon_threadsafe(self._watch, sock)
+
+    def _watch(self, sock: Any) -> None:
+        if self._paho.socket() is sock and sock.fileno() >= 0 and self._paho.want_write():
+            self._loop.add_writer(sock.fileno(), self._writable)
+
+    def _writable(self) -> None:
+        try:
+            self._paho.loop_write()
+        except (OSError, ValueError, MemoryError) as error:
+            if not self._broken.done():
+                self._broken.set_exception(error)
 
     def _arrived(self, _client: object, _userdata: object, message: MQTTMessage) -> None:
         try:

@@ -163,6 +163,20 @@ async def test_paho_stumbles_over_what_it_reads(broker: Mosquitto, error: Except
         assert await asyncio.wait_for(connection.ended(), 5) == f"connection lost: {error}"
 
 
+@pytest.mark.parametrize("ours", [True, False])
+async def test_a_socket_that_is_closed_before_it_could_be_written_to(broker: Mosquitto, ours: bool) -> None:
+    """aiomqtt would watch it all the same, or whoever has its number by then."""
+    said: list[str] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: said.append(context["message"]))
+    with contextlib.suppress(LinkError):
+        async with MqttLink(at(broker), Intake(), SystemClock()).session() as connection:
+            asks = connection._wants_to_write if ours else connection._client._on_socket_register_write
+            asks(connection._paho, None, connection._paho.socket())
+            connection._paho._sock_close()
+            await asyncio.sleep(0.05)
+    assert bool(said) is not ours
+
+
 async def test_stopped_while_connecting(monkeypatch: pytest.MonkeyPatch) -> None:
     """A server that never answers CONNECT does not hold up the end, and its socket is closed."""
     monkeypatch.setattr(mqtt_connection, "PATIENCE_S", 0.3)

@@ -87,6 +87,7 @@ def test_every_mistake_at_once_each_with_file_line_and_key() -> None:
 
 
 V1 = 'name = "village-1"\n'
+TOPICS = 'topics = ["meters/+/reading"]'
 LINK = 'link = "tcp://127.0.0.1:8021"'
 PLAN = 'at = "00:05"'
 
@@ -152,6 +153,23 @@ PLAN = 'at = "00:05"'
         ('topics = ["meters/+/reading"]', 'topics = "m/#"', 'channel.2.topics: is "m/#", but must be a list'),
         ('topics = ["meters/+/reading"]', 'topics = ["meters/a+/reading"]', "channel.2.topics.0: "),
         ('topics = ["meters/+/reading"]', 'topics = ["m/#"]\npassword_file = "x"', "a password needs a username"),
+        (LINK, LINK + '\nack = "m/{sender}/ack"', "channel.0.ack: has no meaning on tcp://; it belongs to mqtt://"),
+        (TOPICS, TOPICS + '\nack = "meters/ack"', 'channel.2.ack: "meters/ack" is no topic with one level {sender}'),
+        (TOPICS, TOPICS + '\nresend = "m/x{sender}"', "channel.2.resend: "),
+        (TOPICS, TOPICS + '\nresend = "m/+/{sender}"', "channel.2.resend: "),
+        (
+            TOPICS,
+            TOPICS + '\nack = "meters/{sender}/reading"',
+            'channel.2.ack: is heard by our own topic "meters/+/reading"; concentrators need one of their own',
+        ),
+        (
+            'topics = ["meters/+/reading"]',
+            'topics = ["m/#"]\nack = "m/{sender}/ack"',
+            'is heard by our own topic "m/#"',
+        ),
+        (TOPICS, TOPICS + '\ncanary = "meters/+/reading"', "is no topic that one can publish to"),
+        (TOPICS, TOPICS + '\ncanary = "meters/us/alarm"', "channel.2.canary: is heard by none of our own topics"),
+        (TOPICS, TOPICS + '\nalso = ["nowhere"]', 'channel.2.also.0: there is no other channel "nowhere"'),
         (
             'topics = ["meters/+/reading"]',
             'topics = ["m/#"]\nusername = "u"\npassword_file = "x"',
