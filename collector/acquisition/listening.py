@@ -18,6 +18,7 @@ from collector.acquisition.caller import Caller
 from collector.acquisition.dial_in_link import DialInLink, shown
 from collector.acquisition.outcome import rule
 from collector.acquisition.registration import begins, recognise
+from collector.acquisition.shortage import NUMBERS, TOO_MANY_FILES
 from collector.acquisition.tcp_link import host_and_port
 from collector.errors import LinkError
 
@@ -38,7 +39,12 @@ SHOWN = 64
 BACKLOG = 1024
 """After a power cut a whole town dials in at once."""
 
-_REASONS = {errno.EADDRINUSE: "port_in_use", errno.EACCES: "no_permission", errno.EADDRNOTAVAIL: "no_such_port"}
+_REASONS = {
+    errno.EADDRINUSE: "port_in_use",
+    errno.EACCES: "no_permission",
+    errno.EADDRNOTAVAIL: "no_such_port",
+    **dict.fromkeys(NUMBERS, TOO_MANY_FILES),
+}
 
 
 class ListeningPort:

@@ -46,6 +46,7 @@ OUTCOMES: dict[str, Rule] = {
     "port_in_use": Rule(Owner.OURS, leave=True),
     "no_permission": Rule(Owner.OURS, leave=True),
     "port_failed": Rule(Owner.OURS, leave=True),
+    "too_many_files": Rule(Owner.OURS, leave=True),
     # the line
     "no_answer": Rule(Owner.LINE, again=True, leave=True),
     "line_not_silent": Rule(Owner.LINE, again=True, leave=True),

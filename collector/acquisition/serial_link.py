@@ -18,6 +18,7 @@ import serial
 
 from collector.acquisition.bell import Bell
 from collector.acquisition.outcome import rule
+from collector.acquisition.shortage import NUMBERS, TOO_MANY_FILES
 from collector.errors import LinkError
 from collector.settings.link_url import SerialLine
 from storage.records import Owner
@@ -39,12 +40,14 @@ _REASONS = {
     errno.EPERM: "no_permission",
     errno.EBUSY: "port_in_use",
     errno.EAGAIN: "port_in_use",  # the lock is held by another process
+    **dict.fromkeys(NUMBERS, TOO_MANY_FILES),
 }
 _WORDS = {
     "no_such_port": "there is no such serial port",
     "no_permission": "no permission to use it (on Debian: the group dialout)",
     "port_in_use": "another program uses it",
     "port_failed": "it cannot be used",
+    TOO_MANY_FILES: "this process has no file descriptor left for it",
 }
 
 

@@ -4,7 +4,8 @@ Stands before links that connect somewhere. Once a connection could not be made,
 doubles with each failure, up to a minute, a random part of it each time (full jitter). Who opens the link meanwhile waits
 if the pause is nearly over, else fails at once for the reason of the last try. Tries of the past bound the pause, so a
 gateway that was away for seconds is back within seconds; one that is back after hours, within the minute. Only
-connections that could not be made count; one that breaks is made anew at once.
+connections that could not be made count; one that breaks is made anew at once. What we have no file descriptor for
+knocks at nobody, and is tried at each poll.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from typing import Any
 
 from collector.acquisition.backoff import Backoff
 from collector.acquisition.link import Link
+from collector.acquisition.shortage import TOO_MANY_FILES
 from collector.errors import LinkError
 
 
@@ -40,6 +42,9 @@ class SparedLink:
         try:
             await self._link.open(deadline)
         except LinkError as error:
+            if error.reason == TOO_MANY_FILES:
+                self._failure = None
+                raise
             self._failure = LinkError(error.reason, error.owner, error.detail)
             self._again = loop.time() + self._backoff.next_s()
             raise

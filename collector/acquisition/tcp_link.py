@@ -10,6 +10,7 @@ from collections.abc import Coroutine
 from typing import Any
 
 from collector.acquisition.outcome import rule
+from collector.acquisition.shortage import TOO_MANY_FILES, is_short, none_left, words
 from collector.acquisition.stream import Stream
 from collector.errors import LinkError
 
@@ -74,10 +75,14 @@ async def connect(host: str, port: int, deadline: float) -> Stream:
     except TimeoutError as error:
         raise _error("connection_timeout", f"{where} does not answer") from error
     except socket.gaierror as error:
+        if none_left():
+            raise _error(TOO_MANY_FILES, f"{host}: {words()}") from error
         raise _error("unknown_host", f"{host}: {error.strerror}") from error
     except OSError as error:
-        words = os.strerror(error.errno) if error.errno else str(error)
-        raise _error(_reason(error), f"{where}: {words}") from error
+        if is_short(error):
+            raise _error(TOO_MANY_FILES, f"{where}: {words()}") from error
+        says = os.strerror(error.errno) if error.errno else str(error)
+        raise _error(_reason(error), f"{where}: {says}") from error
     return stream
 
 

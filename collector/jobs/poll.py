@@ -20,6 +20,7 @@ from collector.acquisition.line import Line
 from collector.acquisition.outcome import OK, PAUSED, rule
 from collector.acquisition.planner import Planner, pause
 from collector.acquisition.schedule import Waker
+from collector.acquisition.shortage import Shortage
 from collector.acquisition.tasks import Collected, Task, TaskSource
 from collector.acquisition.turns import Turns
 from collector.acquisition.urgency import Urgency
@@ -73,6 +74,7 @@ class Poll:
         self._watch = watch
         self._turns = turns
         self._budget = Budget() if budget is None else budget
+        self._shortage = Shortage()
         self._workers: dict[Line, tuple[Worker, asyncio.Task[None]]] = {}
         self._by_channel: dict[str, Worker] = {}
         self._idle_channels: set[str] = set()
@@ -356,6 +358,8 @@ class Poll:
     def _note(self, worker: Worker, collected: Collected) -> None:
         """What a visit says of the meter and of its line."""
         task, batch, now = collected.task, collected.batch, self._clock.now()
+        if says := self._shortage.met(batch.attempts):
+            log.warning("%s", says)
         meter, breakers = task.registered.meter.meter, self._planner.breakers
         route = self.routes.get(task.registered.meter.channel)
         if route is not None:
