@@ -48,6 +48,7 @@ REASONS = (
     mark("port_in_use"),
     mark("protocol_error"),
     mark("refused"),
+    mark("too_many_files"),
     mark("unexpected_bytes"),
     mark("unknown"),
     mark("unknown_host"),
