@@ -63,12 +63,12 @@ def parse_toml(text: str, name: str) -> TomlFile:
         place = _BAD_LINE.search(str(error))
         line = place.group(1) if place else str(text.count("\n") + 1)
         raise TomlProblem(f"{name}:{line}: not TOML: {error}") from error
+    document = TomlFile(name, data, dict(_scan(text)))
     newest = data.get("format", FORMAT)
     if newest != FORMAT or newest is True:  # true equals 1
-        raise TomlProblem(
-            f"{name}:1: format: this file says {newest!r}; this version of chaobiao reads format {FORMAT}"
-        )
-    return TomlFile(name, data, dict(_scan(text)))
+        where = document.at(("format",))
+        raise TomlProblem(f"{where}: this file says {newest!r}; this version of chaobiao reads format {FORMAT}")
+    return document
 
 
 def _scan(text: str) -> list[tuple[Path_, int]]:

@@ -17,6 +17,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import os
+import socket
 import ssl
 import struct
 from collections.abc import Callable
@@ -43,6 +45,8 @@ KEEPALIVE_S = 15
 """A half-open connection is noticed after about 1.6 times this (measured, reliability.md §1.11)."""
 PATIENCE_S = 5.0
 """For a connection, and for CONNACK and DISCONNECT each: SIGTERM leaves ten seconds for all."""
+LINGER_S = 1.0
+"""For the broker to hang up after DISCONNECT, as MQTT 5 §3.14.4 has it."""
 SESSION_EXPIRY_S = 30 * 24 * 3600
 """The broker keeps our subscription and what it could not deliver for a month: longer than any planned outage."""
 LARGEST_PACKET = 1024 * 1024
@@ -130,6 +134,7 @@ class Connection:
         self._broken: asyncio.Future[None] = self._loop.create_future()
         self._reading = True
         self._published: dict[int, asyncio.Future[object]] = {}
+        self._accepted = False
         self.session_present = False
         """Whether the broker still knew our session, and what it keeps for us."""
         v5 = broker.version == "5"
@@ -254,12 +259,25 @@ class Connection:
 
     async def close(self) -> None:
         """Send what is acknowledged and DISCONNECT, then let go of the socket, whatever happens."""
+        spare = self._spare()
         try:
             await self._client.__aexit__(None, None, None)
         except aiomqtt.MqttError as error:
             log.debug("no orderly end of the connection: %s", error)
         finally:
             self._let_go()
+            if spare is not None:
+                await _heard_out(spare)
+
+    def _spare(self) -> socket.socket | None:
+        """The connection a second time: it outlives paho's closing of it. None where nothing was ever acknowledged."""
+        sock = self._paho.socket()
+        if not self._accepted or sock is None or sock.fileno() < 0:
+            return None
+        try:
+            return socket.socket(fileno=os.dup(sock.fileno()))
+        except OSError:  # none left: it ends as it may
+            return None
 
     def acknowledge(self, ticket: Ticket) -> None:
         """Queue a PUBACK; the loop writes it at once."""
@@ -321,7 +339,7 @@ class Connection:
         self._intake.offer(Pushed(topic, bytes(message.payload), message.retain, self._clock.now(), ticket))
 
     def _connected(self, client: object, userdata: object, flags: Any, *rest: Any) -> None:
-        self.session_present = bool(flags.session_present)
+        self.session_present, self._accepted = bool(flags.session_present), True
         self._client._on_connect(client, userdata, flags, *rest)  # type: ignore[arg-type]  # noqa: SLF001
 
     def _confirmed(self, client: object, userdata: object, mid: int, code: object, *rest: Any) -> None:
@@ -337,6 +355,21 @@ class Connection:
         for future in (self._broken, self._client._disconnected):  # noqa: SLF001
             if future.done():
                 future.exception()  # whoever waits for the end has been told; nobody may be left to
+
+
+async def _heard_out(sock: socket.socket) -> None:
+    """Take what still comes, and forget it, until the broker hangs up. A socket that is closed while bytes wait in it is reset,
+    and a broker that meets the reset first never reads the acknowledgements that we sent before.
+    """
+    sock.setblocking(False)
+    try:
+        async with asyncio.timeout(LINGER_S):
+            while await asyncio.get_running_loop().sock_recv(sock, LARGEST_PACKET):
+                pass
+    except (OSError, TimeoutError) as error:
+        log.debug("the broker did not hang up: %s", error)
+    finally:
+        sock.close()
 
 
 def _connect_properties(intake: Taker, *, kept: bool) -> Properties:

@@ -141,7 +141,7 @@ def callers_say_who_they_are(data: Data) -> Iterator[Finding]:
     """A device that dials in is known by its registration packet, and two devices on a port by two of them. Behind one
     device there may be two protocols, as on any bus.
     """
-    seen: dict[tuple[str, bytes, object], int] = {}
+    seen: dict[tuple[str, bytes, str], int] = {}
     for index, channel in _tables(data, "channel"):
         link, identity = _link(channel), _identity(channel)
         if link is None:
@@ -155,7 +155,8 @@ def callers_say_who_they_are(data: Data) -> Iterator[Finding]:
                 'is missing; a device that dials in is known by it, as in identity = "4712"',
             )
         if link.scheme == "listen" and identity is not None:
-            first = seen.setdefault((link.medium, identity, channel.get("protocol")), index)
+            protocol = str(channel.get("protocol"))  # the schema says what it must be; here it may still be a table
+            first = seen.setdefault((link.medium, identity, protocol), index)
             if first != index:
                 says = f'"{channel["identity"]}" is the identity of channel.{first} on this port already'
                 yield Finding(("channel", index, "identity"), says)

@@ -16,7 +16,7 @@ import sys
 from pathlib import Path
 
 from collector.clock import SystemClock
-from collector.daemon import Daemon
+from collector.daemon import Daemon, run_daemon
 from collector.settings.loading import load_profiles, load_settings
 from storage.engine import open_ledger
 from storage.office import office
@@ -74,8 +74,7 @@ async def live(config: Path, step: str, n: int) -> None:
     with office(settings.storage.url.url):
         dying = Dying(ledger, step, n)
         daemon = Daemon(settings, load_profiles(settings), dying, clock=SystemClock())  # type: ignore[arg-type]
-        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, daemon.stop)
-        await daemon.run()
+        await run_daemon(daemon, lambda: None)
     await ledger.close()
 
 
