@@ -16,6 +16,8 @@ acknowledged, so its sender or its meter still has it.
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import ctypes
 import gc
 import logging
 import signal
@@ -301,14 +303,23 @@ async def run_daemon(daemon: Daemon, reload: Callable[[], None]) -> None:
     say that it had not ended well. (The loop's own handlers leave a gap: it puts the default back when it closes.)
     """
     loop = asyncio.get_running_loop()
+    spare_the_collector()
+    housekeeping = asyncio.create_task(_give_back_every_hour())
     heeded = {signal.SIGTERM: daemon.stop, signal.SIGINT: daemon.stop, signal.SIGHUP: reload}
     for number, act in heeded.items():
         signal.signal(number, lambda *_, act=act: loop.call_soon_threadsafe(act))
     try:
         await daemon.run()
     finally:
+        housekeeping.cancel()
         for number in heeded:
             signal.signal(number, signal.SIG_IGN)
+
+
+async def _give_back_every_hour() -> None:
+    while True:
+        await asyncio.sleep(3600)
+        await asyncio.to_thread(give_back_memory)
 
 
 def spare_the_collector() -> None:
@@ -319,6 +330,12 @@ def spare_the_collector() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(5_000, 4, 1_000)  # when 100,000 slots come due at once, no look may take longer than 10 ms
+
+
+def give_back_memory() -> None:
+    """Pages that nobody uses any more, back to the system: a rush leaves holes in the heap, as large again as what idles."""
+    with contextlib.suppress(OSError, AttributeError):  # another C library than glibc has no such thing
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 def new_loop() -> asyncio.AbstractEventLoop:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
+from collector.acquisition.breaker import Breakers
 from collector.acquisition.line import Line
 from collector.acquisition.link import Link
 from collector.acquisition.outcome import OK
@@ -83,6 +84,8 @@ class Sink(Collect):
     def __init__(self, clock: Clock, routes: Mapping[str, Route], profiles: Mapping[str, Profile]) -> None:
         super().__init__(MemoryLedger(), clock, ZONE, routes, profiles)
         self.attempts = self.reads = 0
+        self.meters: set[str] = set()
+        """Who was read."""
 
     async def task(self, task: Task, give_way: GiveWay | None = None) -> Collected:
         """As in the product, up to the hand-over."""
@@ -97,6 +100,7 @@ class Sink(Collect):
         )
         batch = Batch(attempts=visit.attempts)
         self.attempts += len(visit.attempts)
+        self.meters.add(meter.meter)
         self.reads += sum(1 for one in visit.attempts if one.outcome == OK)
         filled = task.slots if not visit.failed else ()
         return Collected(task, batch, Receipt(len(filled), 0, 0, len(filled)), filled)
@@ -109,6 +113,7 @@ class Engine:
     clock: SteppedClock
     poll: Poll
     sink: Sink
+    breakers: Breakers
 
     async def round(self) -> None:
         """Everybody is due once, and has been read when it returns."""
@@ -125,6 +130,7 @@ def engine_for(
     profile: Profile = MODBUS_PROFILE,
     quantities: tuple[str, ...] = (QUANTITY,),
     seconds: Callable[[], float] = time.time,
+    jitter: timedelta = timedelta(),
 ) -> Engine:
     """`links` by channel; `meters` by name: channel and address."""
     clock = SteppedClock(seconds)
@@ -138,9 +144,11 @@ def engine_for(
     routes = {channel: Route(channel, Line(link, clock), dialect, timing) for channel, link in links.items()}
     profiles = {profile.id: profile}
     planner = Planner(ZONE, gives_by(profiles), frozenset(routes))
-    plan = Plan("quarter-hours", quantities, every_s=EVERY // timedelta(seconds=1))
+    plan = Plan(
+        "quarter-hours", quantities, every_s=EVERY // timedelta(seconds=1), jitter_s=jitter // timedelta(seconds=1)
+    )
     planner.load([PlanVersion(plan, start)], rows, clock.now())
     planner.restore((), {}, clock.now())
     sink = Sink(clock, routes, profiles)
     poll = Poll(planner, sink, MemoryLedger(), clock, ClockWaker(clock), routes, drain_s=1)
-    return Engine(clock, poll, sink)
+    return Engine(clock, poll, sink, planner.breakers)

@@ -8,14 +8,18 @@ from __future__ import annotations
 
 import random
 
+_DICE = random.Random()  # noqa: S311 - it spreads tries over time and keeps no secret; one for all: it is as large as a channel
+
 
 class Backoff:
     """Delays in seconds; `reset` after a success."""
 
+    __slots__ = ("_ceiling_s", "_dice", "_first_s", "failures")
+
     def __init__(self, *, first_s: float = 0.5, ceiling_s: float = 60.0, dice: random.Random | None = None) -> None:
         self._first_s = first_s
         self._ceiling_s = ceiling_s
-        self._dice = dice or random.Random()  # noqa: S311 - it spreads tries over time and keeps no secret
+        self._dice = dice or _DICE
         self.failures = 0
 
     def next_s(self) -> float:

@@ -23,6 +23,8 @@ from collector.errors import LinkError
 class SparedLink:
     """`link` with pauses."""
 
+    __slots__ = ("_again", "_backoff", "_failure", "_link", "name")
+
     def __init__(self, link: Link, *, backoff: Backoff | None = None) -> None:
         self._link = link
         self.name = link.name

@@ -25,6 +25,8 @@ KEEP_IDLE_S, KEEP_INTERVAL_S, KEEP_COUNT = 10, 5, 3
 class Stream(asyncio.Protocol):
     """One connection. `where`: the other side, for messages."""
 
+    __slots__ = ("_aborted", "_full", "_loop", "_paused", "bell", "buffer", "closed", "lost", "transport", "where")
+
     def __init__(self, loop: asyncio.AbstractEventLoop, where: str) -> None:
         self.where = where
         self.bell = Bell(loop)

@@ -32,6 +32,8 @@ def host_and_port(host: str, port: int) -> str:
 class TcpLink:
     """`tcp://host:port`."""
 
+    __slots__ = ("_host", "_port", "_stream", "_where", "name")
+
     def __init__(self, host: str, port: int) -> None:
         self._host, self._port = host, port
         self._where = host_and_port(host, port)

@@ -19,7 +19,8 @@ class Worker:
     turns: Turns
     silence: Silence = field(default_factory=Silence)
     channels: tuple[str, ...] = ()
-    bell: asyncio.Event = field(default_factory=asyncio.Event)
+    bell: asyncio.Future[None] | None = None
+    """What it sleeps on; there is one while it is idle."""
     idle: bool = False
     leaving: bool = False
     """Its line is configured no more: it ends after the visit under way."""

@@ -194,7 +194,8 @@ class Poll:
             worker.idle = False
             self._busy += 1
             self._idle_channels.difference_update(worker.channels)
-            worker.bell.set()
+            if worker.bell is not None and not worker.bell.done():
+                worker.bell.set_result(None)
 
     def _drain(self) -> None:
         self._draining = True
@@ -271,12 +272,13 @@ class Poll:
     async def _rest(self, worker: Worker) -> None:
         """Until somebody rings."""
         worker.idle = True
-        worker.bell.clear()
+        worker.bell = asyncio.get_running_loop().create_future()
         self._idle_channels.update(worker.channels)
         self._busy -= 1
         if not self._busy:
             self.wake()  # all is done
-        await worker.bell.wait()
+        await worker.bell
+        worker.bell = None
 
     def _next(self, worker: Worker) -> tuple[TaskSource, Task] | None:
         """The task whose turn it is on this line."""
