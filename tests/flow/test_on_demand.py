@@ -110,22 +110,17 @@ def test_a_line_that_is_dead_says_why(tmp_path: Path) -> None:
     assert states(tmp_path) == [DONE]
 
 
-@pytest.mark.parametrize(
-    ("more", "says"),
-    [
-        (("--meter", "m9"), "the registry knows no meter 'm9'"),
-        (("--plan", "often2"), "the configuration has no plan 'often2'"),
-    ],
-)
-def test_what_nobody_knows_is_wrong_usage(tmp_path: Path, gateway: Gateway, more: tuple[str, ...], says: str) -> None:
+def test_what_nobody_knows_is_wrong_usage(tmp_path: Path, gateway: Gateway) -> None:
     config = installation(tmp_path, gateway.channel(), meters=TWO, every="1d")
     with daemon(config) as process:
-        done = finish(start("read", "-c", config, *more))
+        meter = finish(start("read", "-c", config, "--meter", "m9"))
+        plan = finish(start("read", "-c", config, "--plan", "often2"))
         terminate(process)
-    assert done.status == 2
-    assert done.err.startswith(says)
-    assert len(done.err.splitlines()) == 1
-    assert states(tmp_path) == [FAILED]
+    assert (meter.status, plan.status) == (2, 2)
+    assert meter.err.startswith("the registry knows no meter 'm9'")
+    assert plan.err.startswith("the configuration has no plan 'often2'")
+    assert len((meter.err + plan.err).splitlines()) == 2
+    assert states(tmp_path) == [FAILED, FAILED]
 
 
 def test_a_person_is_served_although_the_meter_is_paused(tmp_path: Path, gateway: Gateway) -> None:
