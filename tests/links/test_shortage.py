@@ -14,6 +14,7 @@ from collector.acquisition.spared_link import SparedLink
 from collector.acquisition.tcp_link import TcpLink
 from collector.errors import LinkError
 from storage.records import Attempt, Owner
+from tests.flow.daemons import closed_port
 
 
 def tried(channel: str, outcome: str) -> Attempt:
@@ -60,7 +61,8 @@ def test_what_asyncio_makes_of_several_addresses() -> None:
 
 async def test_no_descriptor_is_ours_and_tried_again_at_once() -> None:
     """Also for a name, whose resolver only says that it does not know it."""
-    links = [SparedLink(TcpLink(host, 9)) for host in ("127.0.0.1", "localhost", "name.invalid")]
+    port = closed_port()
+    links = [SparedLink(TcpLink(host, port)) for host in ("127.0.0.1", "localhost", "name.invalid")]
     deadline = asyncio.get_running_loop().time() + 30
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (3, hard))  # those that are open stay
