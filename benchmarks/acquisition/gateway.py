@@ -69,13 +69,13 @@ def gateway(bus_s: float, *, silent: Collection[int] = ()) -> Iterator[int]:
         process.join()
 
 
-def _installation(folder: Path, port: int, units: int, every: str) -> Path:
+def _installation(folder: Path, port: int, units: int, patience: str) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     config = folder / "collector.toml"
     config.write_text(
         'format = 1\n[storage]\nurl = "sqlite:///chaobiao.db"\n[registry]\nfile = "meters.csv"\n'
-        f'[[channel]]\nname = "gateway"\nlink = "tcp://127.0.0.1:{port}"\nprotocol = "modbus-tcp"\n'
-        f'[[plan]]\nname = "often"\nread = ["1-0:1.8.0"]\nevery = "{every}"\n',
+        f'[[channel]]\nname = "gateway"\nlink = "tcp://127.0.0.1:{port}"\nprotocol = "modbus-tcp"\ntimeout = "{patience}"\n'
+        f'[[plan]]\nname = "often"\nread = ["1-0:1.8.0"]\nevery = "1s"\n',
         "utf-8",
     )
     rows = "".join(f"u{unit},eastron_sdm630,gateway,{unit}\n" for unit in range(1, units + 1))
@@ -85,10 +85,10 @@ def _installation(folder: Path, port: int, units: int, every: str) -> Path:
 
 @asynccontextmanager
 async def product(
-    folder: Path, port: int, watch: Callable[[Collected], None], *, units: int = UNITS, every: str = "1s"
+    folder: Path, port: int, watch: Callable[[Collected], None], *, units: int = UNITS, patience: str = "1s"
 ) -> AsyncIterator[Daemon]:
-    """A daemon that reads one value of each unit as often, while the block lasts."""
-    config = _installation(folder, port, units, every)
+    """A daemon that reads one value of each unit every second, while the block lasts."""
+    config = _installation(folder, port, units, patience)
     settings = load_settings(config)
     ledger = await open_ledger(settings.storage.url.url, create=True)
     daemon = Daemon(settings, builtin_profiles(), ledger, clock=SystemClock(), watch=watch)

@@ -36,7 +36,7 @@ async def measure(times: float, seconds: float) -> None:
             asked[collected.task.registered.meter.meter] += len(collected.filled)
 
         loop = asyncio.get_running_loop()
-        async with product(Path(folder), port, watch):
+        async with product(Path(folder), port, watch, patience="5s"):
             while not asked:  # noqa: ASYNC110 - the product rings no bell for a benchmark
                 await asyncio.sleep(0.01)
             await asyncio.sleep(2.0)

@@ -42,7 +42,7 @@ class Budget:
         self._spent: dict[str, _Spent] = {}
 
     def spent(self, meter: str, took: timedelta, trouble: Trouble, now: datetime) -> None:
-        """A try has ended now and brought nothing; `took` is how long its line could serve nobody else."""
+        """A visit has ended now; `took` is how long its tries in vain kept the line from others."""
         found = self._spent.setdefault(meter, _Spent(trouble, took, now))
         found.trouble, found.expected = trouble, took
         if found.tries and timedelta(0) <= now - found.begun < GRAIN:

@@ -364,11 +364,10 @@ class Poll:
             log.warning("%s", says)
         meter, breakers = task.registered.meter.meter, self._planner.breakers
         route = self.routes.get(task.registered.meter.channel)
-        if route is not None:
-            for attempt in batch.attempts:
-                if rule(attempt.outcome).in_vain:
-                    why = Trouble(attempt.outcome, attempt.owner or rule(attempt.outcome).owner, attempt.detail)
-                    self._budget.spent(meter, timedelta(seconds=route.held_s(attempt)), why, now)
+        if route is not None and (in_vain := [one for one in batch.attempts if rule(one.outcome).in_vain]):
+            last, took_s = in_vain[-1], sum(route.held_s(attempt) for attempt in in_vain)
+            why = Trouble(last.outcome, last.owner or rule(last.outcome).owner, last.detail)
+            self._budget.spent(meter, timedelta(seconds=took_s), why, now)
         if batch.readings or batch.done or any(attempt.outcome == OK for attempt in batch.attempts):
             worker.silence.broken()
         if batch.readings or batch.done:

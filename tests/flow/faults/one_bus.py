@@ -37,14 +37,18 @@ from tests.links.memory_link import MemoryLink
 
 ENERGY = "1-0:1.8.0"
 BUS = "bus"
+READING_DAYS = {"today": 15, "later": 20}
+"""Of billing groups: a run begins at 00:00 of the 15th."""
 
 
-def unit_meter(unit: int, *, class_: str = "household") -> Registered:
+def unit_meter(unit: int, *, class_: str = "household", group: str = "") -> Registered:
     """Modbus units stand on the bus by their address."""
     name = f"m{unit}"
     meter = Meter(name, "eastron_sdm630", BUS, str(unit), un_v=220_000_000, imax_a=60_000_000)
     return Registered(
-        meter, Point(f"P-{name}", class_=class_), Installation(name, f"P-{name}", START - timedelta(days=1))
+        meter,
+        Point(f"P-{name}", class_=class_, billing_group=group),
+        Installation(name, f"P-{name}", START - timedelta(days=1)),
     )
 
 
@@ -140,6 +144,7 @@ async def _run(
     await ledger.keep_plans(plans, at=START)
     routes = {BUS: Route(BUS, Line(link, clock), DIALECTS["modbus-rtu"], timing)}
     planner = Planner(SHANGHAI, gives_by(PROFILES), frozenset(routes), weak.breakers())
+    planner.reading_days = READING_DAYS
     planner.load(await ledger.plan_versions(START, end), meters, START)
     collect = Collect(ledger, clock, SHANGHAI, routes, PROFILES)
     handed_in = Submitted()

@@ -88,6 +88,17 @@ def test_without_their_turn_gaps_stay() -> None:
     assert len(answers) < len(ran.collected) // EVERY // 4
 
 
+def test_what_a_bill_hangs_on_goes_first_and_what_is_late_is_missing_for_that() -> None:
+    """Midnight of the reading day of the last twenty of two hundred meters, on a bus that can read sixty of them in time."""
+    meters = [unit_meter(unit, group="today" if unit > 180 else "later") for unit in range(1, 201)]
+    plans = (Plan("often", (ENERGY,), every_s=5),)
+    ran = run_bus(meters, plans, Units(), timedelta(seconds=5), timing=TIMING)
+    first = [unit for _, unit in ran.asked if unit > 180]
+    assert set(first) == set(range(181, 201))
+    assert max(at for at, unit in ran.asked if unit > 180) < 20 * EVERY / (EVERY - 1) * 0.1
+    assert set(ran.why(f"m{unit}" for unit in range(1, 181))) <= {"window_closed"}
+
+
 def overloaded(times: float) -> Ran:
     """One second's work for a second's reading, times so much; one of the plans is of the reading day's midnight."""
     count = round(times * 10)
