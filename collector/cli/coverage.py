@@ -45,5 +45,5 @@ def sentence(gap: Gap) -> str:
         asked=gap.asked,
         quantity=gap.quantity,
         basis=gap.basis,
-        profiles=", ".join(f"{profile} {count}" for profile, count in gap.cannot.items()),
+        profiles=", ".join(f"{profile} {count}" for profile, count in sorted(gap.cannot.items())),
     )

@@ -222,7 +222,7 @@ async def test_broker_has_forgotten_us_and_nobody_asks(tmp_path: Path, tell: Tel
 
 
 async def restarted(folder: Path, profile: Profile) -> tuple[Truth, list[Judged], int]:
-    """A concentrator that counts anew, ten times; the collector is away when the numbers begin again."""
+    """A concentrator that counts anew, in each of five lives; the collector is away when the numbers begin again."""
     truth, rows = Truth(), standing(1)
     made = sorted(messages(rows, truth, START, START + DAY, SEED), key=lambda one: one.time)
     profiles = {**PROFILES, profile.id: profile}
