@@ -56,8 +56,6 @@ CREDENTIALS_REFUSED = (134, 135)
 SESSION_TAKEN_OVER = 142
 RETAINED_WITH_NEW_SUBSCRIPTIONS = 1
 """MQTT 5 §3.8.3.1: retained messages come when the subscription is new, not each time it is renewed."""
-
-
 REACHED_FOR = (
     "_disconnected",
     "_on_connect",
@@ -190,10 +188,9 @@ class Connection:
 
     async def subscribe(self, broker: Broker) -> None:
         """:raises LinkError: if a topic is refused or the connection ends before the answer."""
-        wanted: Any = [(topic, broker.qos) for topic in broker.topics]
-        if broker.version == "5":
-            options = SubscribeOptions(qos=broker.qos, retainHandling=RETAINED_WITH_NEW_SUBSCRIPTIONS)
-            wanted = [(topic, options) for topic in broker.topics]
+        options = SubscribeOptions(qos=broker.qos, retainHandling=RETAINED_WITH_NEW_SUBSCRIPTIONS)
+        how: Any = options if broker.version == "5" else broker.qos
+        wanted = [(topic, how) for topic in broker.topics]
         # The answer may stand behind a whole window of messages and we may be told to stop reading before it; if the
         # broker is silent instead, the keepalive ends the connection.
         asking = asyncio.ensure_future(self._client.subscribe(wanted, timeout=float("inf")))

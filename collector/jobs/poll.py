@@ -325,12 +325,7 @@ class Poll:
             await self._visit(worker, self._sources[first[1]], task, turn=nullcontext())
 
     async def _visit(
-        self,
-        worker: Worker,
-        source: TaskSource,
-        task: Task,
-        *,
-        turn: AbstractAsyncContextManager[object] | None = None,
+        self, worker: Worker, source: TaskSource, task: Task, *, turn: AbstractAsyncContextManager[object] | None = None
     ) -> None:
         meter = task.registered.meter.meter
         try:
