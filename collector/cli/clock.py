@@ -126,7 +126,7 @@ def _row(one: Standing, site: Site) -> tuple[object, ...]:
 @click.argument("meter")
 @config_option
 @click.option("--why", cls=Option, required=True, metavar="TEXT", help=mark("For the audit."))
-@click.option("--by", "who", cls=Option, metavar="NAME", help=mark("Who sets it; default: the login name."))
+@click.option("--who", cls=Option, metavar="NAME", help=mark("Who sets it; default: the login name."))
 def set_(meter: str, config: Path, why: str, who: str | None) -> None:
     """Set it, and say what it showed before and after."""
     site = open_site(config)
@@ -149,7 +149,7 @@ def _login() -> str:
     try:
         return getpass.getuser()
     except (KeyError, OSError, ImportError):  # a container may know no name for its user
-        raise UsageError(say("nobody knows who you are; say it with --by")) from None
+        raise UsageError(say("nobody knows who you are; say it with --who")) from None
 
 
 async def _set(site: Site, meter: str, key: Key, who: str, why: str) -> Setting:

@@ -94,7 +94,7 @@ def test_no_clock_was_read(tmp_path: Path) -> None:
 
 def test_a_clock_is_set(tmp_path: Path) -> None:
     one = device("161", -2 * HOUR, since=datetime.now(UTC))
-    ended = asyncio.run(settled([one], tmp_path, "--by", "li"))
+    ended = asyncio.run(settled([one], tmp_path, "--who", "li"))
     assert (ended.status, ended.err) == (0, "")
     assert ended.out.startswith("M1: set; it was off by -")
     assert abs(one.meter.timepiece.off(datetime.now(UTC))) <= timedelta(seconds=1)
@@ -174,4 +174,4 @@ def test_who_it_was_must_be_known(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr("getpass.getuser", nobody)
     done = run("clock", "set", "M1", "-c", site(tmp_path), "--why", "x")
     assert done.exit_code == 2
-    assert "say it with --by" in done.stderr
+    assert "say it with --who" in done.stderr

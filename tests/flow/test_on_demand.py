@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import signal
 import sqlite3
@@ -77,6 +78,20 @@ def test_a_daemon_reads_for_another_process(tmp_path: Path, gateway: Gateway) ->
     assert re.fullmatch(r".+@.*:\d+", str(who))
     assert str(by).endswith(f":{process.pid}")
     assert kind == 1
+
+
+def test_a_terminal_sees_each_meter_as_it_comes(tmp_path: Path, gateway: Gateway) -> None:
+    """A pipe sees nothing of it: the test above."""
+    config = installation(tmp_path, gateway.channel(), meters=TWO, every="1d")
+    terminal, end = os.openpty()
+    with daemon(config):
+        done = finish(start("read", "-c", config, "--json", stderr=end))
+    os.close(end)
+    seen = os.read(terminal, 1 << 16).decode()
+    os.close(terminal)
+    assert done.status == 0, seen
+    order = [seen.index(words) for words in ("m1: 1 reading", "1 meter asked …", "m2: 1 reading", "2 meters asked …")]
+    assert order == sorted(order)
 
 
 def test_what_is_asked_on_demand_fills_no_slot_and_is_in_no_rate(tmp_path: Path, gateway: Gateway) -> None:
