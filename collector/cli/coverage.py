@@ -44,6 +44,6 @@ def sentence(gap: Gap) -> str:
         n=sum(gap.cannot.values()),
         asked=gap.asked,
         quantity=gap.quantity,
-        basis=gap.basis,
+        basis=say(gap.basis),
         profiles=", ".join(f"{profile} {count}" for profile, count in sorted(gap.cannot.items())),
     )
