@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -13,7 +15,7 @@ from hypothesis import strategies as st
 from collector.acquisition.calendar import timetable
 from collector.acquisition.plan import Owed, owed, slots_for
 from storage.records import Basis, Plan, PlanVersion, Slot
-from storage.registry import Registered
+from storage.registry import Installation, Meter, Point, Registered
 from tests.rooms.plans import DAILY, ENERGY, LONG_AGO, QUARTER, SHANGHAI, gives, shanghai, standing
 
 
@@ -82,10 +84,33 @@ def test_a_profile_that_cannot_give_it_owes_nothing() -> None:
     assert not all_owed(DAILY, shanghai(2026, 3, 15), shanghai(2026, 3, 17), standing(profile="plain"))
 
 
-def test_selectors_leave_out_who_is_not_meant() -> None:
-    plan = Plan("quarter", (ENERGY,), every_s=900, channels=("c2",))
-    found = all_owed(plan, shanghai(2026, 3, 15), shanghai(2026, 3, 16), standing("a"), standing("b", channel="c2"))
-    assert {e.slot.meter for e in found} == {"b"}
+ELSEWHERE = Registered(
+    Meter("b", "freezing_too", "c2", "1"),
+    Point("p-b", area="vale", station="east", class_="business"),
+    Installation("b", "p-b", LONG_AGO),
+)
+
+
+@pytest.mark.parametrize(
+    "selectors",
+    [
+        {"channels": ("c2",)},
+        {"areas": ("vale", "moor")},
+        {"stations": ("east",)},
+        {"classes": ("business",)},
+        {"profiles": ("freezing_too",)},
+        {"channels": ("c1", "c2"), "areas": ("vale",)},
+    ],
+    ids="+".join,
+)
+def test_selectors_leave_out_who_is_not_meant(selectors: dict[str, Any]) -> None:
+    """One that is absent leaves out nobody; of several all must hold."""
+    day = shanghai(2026, 3, 15), shanghai(2026, 3, 16)
+    assert {e.slot.meter for e in all_owed(QUARTER, *day, standing("a"), ELSEWHERE)} == {"a", "b"}
+    plan = replace(QUARTER, **selectors)
+    assert {e.slot.meter for e in all_owed(plan, *day, standing("a"), ELSEWHERE)} == {"b"}
+    nobody = replace(plan, classes=("industry",))
+    assert all_owed(nobody, *day, standing("a"), ELSEWHERE) == []
 
 
 def pushed(instant: datetime, *plans: Plan, basis: Basis = Basis.INSTANT, one: Registered | None = None) -> list[Slot]:
