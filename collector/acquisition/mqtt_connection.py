@@ -33,6 +33,7 @@ from paho.mqtt.reasoncodes import ReasonCode
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from collector.acquisition.intake import Pushed, Taker, Ticket
+from collector.acquisition.lingering import heard_out
 from collector.clock import Clock
 from collector.errors import LinkError
 from storage.records import Owner
@@ -45,8 +46,6 @@ KEEPALIVE_S = 15
 """A half-open connection is noticed after about 1.6 times this (measured, reliability.md §1.11)."""
 PATIENCE_S = 5.0
 """For a connection, and for CONNACK and DISCONNECT each: SIGTERM leaves ten seconds for all."""
-LINGER_S = 1.0
-"""For the broker to hang up after DISCONNECT, as MQTT 5 §3.14.4 has it."""
 SESSION_EXPIRY_S = 30 * 24 * 3600
 """The broker keeps our subscription and what it could not deliver for a month: longer than any planned outage."""
 LARGEST_PACKET = 1024 * 1024
@@ -264,7 +263,7 @@ class Connection:
         finally:
             self._let_go()
             if spare is not None:
-                await _heard_out(spare)
+                await heard_out(spare)
 
     def _spare(self) -> socket.socket | None:
         """The connection a second time: it outlives paho's closing of it. None where nothing was ever acknowledged."""
@@ -352,21 +351,6 @@ class Connection:
         for future in (self._broken, self._client._disconnected):  # noqa: SLF001
             if future.done():
                 future.exception()  # whoever waits for the end has been told; nobody may be left to
-
-
-async def _heard_out(sock: socket.socket) -> None:
-    """Take what still comes, and forget it, until the broker hangs up. A socket that is closed while bytes wait in it is reset,
-    and a broker that meets the reset first never reads the acknowledgements that we sent before.
-    """
-    sock.setblocking(False)
-    try:
-        async with asyncio.timeout(LINGER_S):
-            while await asyncio.get_running_loop().sock_recv(sock, LARGEST_PACKET):
-                pass
-    except (OSError, TimeoutError) as error:
-        log.debug("the broker did not hang up: %s", error)
-    finally:
-        sock.close()
 
 
 def _connect_properties(intake: Taker, *, kept: bool) -> Properties:

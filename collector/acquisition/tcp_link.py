@@ -81,7 +81,7 @@ async def connect(host: str, port: int, deadline: float) -> Stream:
             raise _error(TOO_MANY_FILES, f"{host}: {words()}") from error
         raise _error("unknown_host", f"{host}: {error.strerror}") from error
     except OSError as error:
-        if is_short(error):
+        if is_short(error) or (error.errno not in _REASONS and none_left()):  # a resolver does not always say it
             raise _error(TOO_MANY_FILES, f"{where}: {words()}") from error
         says = os.strerror(error.errno) if error.errno else str(error)
         raise _error(_reason(error), f"{where}: {says}") from error

@@ -17,7 +17,7 @@ from functools import partial
 from collector.acquisition.breaker import FAILURES, Trouble
 from collector.acquisition.budget import Budget
 from collector.acquisition.line import Line
-from collector.acquisition.outcome import OK, PAUSED, rule
+from collector.acquisition.outcome import OK, rule
 from collector.acquisition.planner import Planner, pause
 from collector.acquisition.schedule import Waker
 from collector.acquisition.shortage import Shortage
@@ -30,10 +30,11 @@ from collector.clock import Clock
 from collector.errors import WorkFailed
 from collector.jobs.collect import Collect, Route
 from collector.jobs.routes import no_channel
+from collector.jobs.untried import why_untried
 from storage.days import data_day
 from storage.errors import DatabaseBusy, DatabaseUnusable
 from storage.ledger.port import Ledger
-from storage.records import Batch, Missing, Owner, Slot
+from storage.records import Batch, Missing, Slot
 
 log = logging.getLogger(__name__)
 
@@ -219,29 +220,15 @@ class Poll:
         return bool(expired)
 
     def _never(self, slots: Iterable[Slot]) -> Iterable[Missing]:
+        now, zone = self._clock.now(), self._planner.zone
         for slot in slots:
-            reason, owner, detail = self._why_never(slot)
-            day = data_day(slot.at, slot.basis, self._planner.zone)
-            yield Missing(slot, day, reason, owner, detail, attempts=0, since=slot.at)
-
-    def _why_never(self, slot: Slot) -> tuple[str, Owner, str]:
-        one = self._planner.registered(slot.meter)
-        reason, detail = "window_closed", "it was not read, or not stored, in time"
-        if self._planner.is_left_out(slot):
-            reason, detail = PAUSED, "nobody asked: it is left out on purpose"
-        elif one is not None and one.meter.channel in self._listened:
-            reason, detail = "no_message", "no message came for it"
-        elif one is not None and one.meter.channel not in self.routes:
-            reason, detail = no_channel(one.meter.channel)
-        elif trouble := self._planner.breakers.trouble(slot.meter):
-            detail = f"left alone after {FAILURES} rounds in vain; the last: {trouble.detail}"
-            return trouble.reason, trouble.owner, detail
-        elif trouble := self._budget.trouble(slot.meter, self._clock.now()):
-            detail = f"it has had its share of its line's time; the last: {trouble.detail}"
-            return trouble.reason, trouble.owner, detail
-        elif one is not None and (trouble := self._by_channel[one.meter.channel].silence.trouble(slot.meter)):
-            return trouble.reason, trouble.owner, f"its turn did not come: nothing came over its line; {trouble.detail}"
-        return reason, rule(reason).owner, detail
+            why = why_untried(
+                *(slot, self._planner, self._budget, now),
+                listened=self._listened,
+                polled=self.routes,
+                silence=lambda channel, meter: self._by_channel[channel].silence.trouble(meter),
+            )
+            yield Missing(slot, data_day(slot.at, slot.basis, zone), *why, attempts=0, since=slot.at)
 
     async def _work(self, worker: Worker) -> None:
         if worker.line.width > 1:

@@ -28,7 +28,10 @@ PROGRAM = (
     f"import resource; resource.setrlimit(resource.RLIMIT_NOFILE, ({FILES}, {ENOUGH}));"
     " from collector.cli.main import main; main()"
 )
-BLIND = "import collector.acquisition.tcp_link as link; link.is_short = lambda error: False; " + PROGRAM
+BLIND = (
+    "import collector.acquisition.tcp_link as link; link.is_short = lambda _: False; link.none_left = lambda: False; "
+    + PROGRAM
+)
 """Built without the protection: a connection that could not be made is the network's affair, whatever the cause."""
 PLAN = '\n[[plan]]\nname = "often"\nread = ["1-0:1.8.0"]\nevery = "1s"\n'
 
