@@ -117,7 +117,7 @@ OWNER: Code[Owner] = Code(
 )
 OCCASION: Code[Occasion] = Code((Occasion.PLAN, Occasion.DEMAND, Occasion.BEFORE, Occasion.AFTER))
 CLOCK_HOW: Code[ClockHow] = Code((ClockHow.SET, ClockHow.BROADCAST))
-ORDER_KIND: Code[OrderKind] = Code((OrderKind.READ, OrderKind.PROBE, OrderKind.SCAN))
+ORDER_KIND: Code[OrderKind] = Code((OrderKind.READ, OrderKind.PROBE, OrderKind.SCAN, OrderKind.CLOCK))
 ORDER_STATE: Code[OrderState] = Code(
     (
         OrderState.WAITING,

@@ -17,6 +17,7 @@ class OrderKind(StrEnum):
     READ = "read"
     PROBE = "probe"
     SCAN = "scan"
+    CLOCK = "clock"
 
 
 class OrderState(StrEnum):

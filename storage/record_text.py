@@ -1,7 +1,7 @@
 """Records as JSON text, and back: by their own fields, exactly. For what crosses from one process to another.
 
-Field by field as the record's annotations say: a `Decimal` is text, bytes are hex, an instant is ISO 8601 with its offset, and
-where a field may be one of several kinds its value is led by the name of its kind. Nothing is guessed.
+Field by field as the record's annotations say: a `Decimal` is text, bytes are hex, an instant is ISO 8601 with its offset, a span
+microseconds, and where a field may be one of several kinds its value is led by the name of its kind. Nothing is guessed.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from enum import Enum
 from functools import lru_cache
@@ -17,6 +17,7 @@ from types import NoneType, UnionType
 from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
 Record = TypeVar("Record")
+_MICROSECOND = timedelta(microseconds=1)
 
 
 def to_json(record: object) -> str:
@@ -59,6 +60,8 @@ def _plain(kind: Any, value: Any) -> Any:
         return value.value
     if isinstance(value, date):  # a datetime is one
         return value.isoformat()
+    if isinstance(value, timedelta):
+        return value // _MICROSECOND
     if isinstance(value, bytes):
         return value.hex()
     return str(value) if isinstance(value, Decimal) else value
@@ -82,6 +85,8 @@ def _made(kind: Any, value: Any) -> Any:
         return kind(**{name: _made(hints[name], item) for name, item in value.items()})  # type: ignore[operator]
     if kind in (datetime, date):
         return kind.fromisoformat(value)
+    if kind is timedelta:
+        return value * _MICROSECOND
     if kind is bytes:
         return bytes.fromhex(value)
     return kind(value) if issubclass(kind, Enum | Decimal) else value

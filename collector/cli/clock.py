@@ -14,10 +14,12 @@ from collector.acquisition.listening import Ports
 from collector.cli import shapes
 from collector.cli.command import Command, Group, Option, config_option, json_option
 from collector.cli.failures import FAILED
+from collector.cli.handing_over import collects, hand_over
 from collector.cli.opening import Site, open_site
 from collector.cli.tables import local_text, show_table
 from collector.clock import SystemClock
 from collector.errors import UsageError
+from collector.jobs.asking import ClockWanted
 from collector.jobs.clock_rounds import clock_key, policy_of, show_drift
 from collector.jobs.clocks import ClockSetter, Setting, standings
 from collector.jobs.read import choose_meters
@@ -26,8 +28,12 @@ from collector.settings.secrets import CLOCK_PASSWORD
 from collector.words import mark, say
 from protocols.clockwork import Key
 from storage.days import utc_text
+from storage.orders import OrderKind, OrderLine
+from storage.record_text import from_json
 
 LEAST_CORRECT = Correct.COMMAND
+LONGEST = timedelta(minutes=10)
+"""For a running daemon: until the meter's line is free and all is said."""
 
 
 @click.group(
@@ -134,12 +140,8 @@ def set_(meter: str, config: Path, why: str, who: str | None) -> None:
         raise UsageError(say('clocks are not set here: [clock] correct is "never"; "command" allows it'))
     if not why.strip():
         raise UsageError(say("--why must say why; it stands in the audit"))
-    key = clock_key(site.settings)
-    if key is None:
-        raise UsageError(
-            say("there is no password: [clock] password_file, or the environment: {name}", name=CLOCK_PASSWORD)
-        )
-    done = asyncio.run(_set(site, meter, key, who or _login(), why))
+    wanted = ClockWanted(meter, who or _login(), why)
+    done = asyncio.run(_handed_over(site, wanted) if collects(site) else _set(site, wanted, _key(site)))
     click.echo(_told(done), err=bool(done.reason))
     if done.reason:
         click.get_current_context().exit(FAILED)
@@ -152,8 +154,29 @@ def _login() -> str:
         raise UsageError(say("nobody knows who you are; say it with --who")) from None
 
 
-async def _set(site: Site, meter: str, key: Key, who: str, why: str) -> Setting:
-    settings, ports = site.settings, Ports()
+def _key(site: Site) -> Key:
+    key = clock_key(site.settings)
+    if key is None:
+        says = mark("there is no password: [clock] password_file, or the environment: {name}")
+        raise UsageError(say(says, name=CLOCK_PASSWORD))
+    return key
+
+
+async def _handed_over(site: Site, wanted: ClockWanted) -> Setting:
+    """Done by the daemon that has the line, with its password."""
+    found = [Setting(wanted.meter)]
+
+    def told(line: OrderLine) -> None:
+        found.append(from_json(Setting, line.said))
+
+    async with site.ledger() as ledger:
+        choose_meters(await ledger.registry(), [wanted.meter])
+        await hand_over(site, ledger, OrderKind.CLOCK, wanted, LONGEST, told)
+    return found[-1] if len(found) > 1 else Setting(wanted.meter, "no_answer", say("its turn did not come in time"))
+
+
+async def _set(site: Site, wanted: ClockWanted, key: Key) -> Setting:
+    settings, ports, meter = site.settings, Ports(), wanted.meter
     async with site.ledger() as ledger:
         (one,) = choose_meters(await ledger.registry(), [meter])
         channels = [channel for channel in settings.channels if channel.name == one.meter.channel]
@@ -164,7 +187,7 @@ async def _set(site: Site, meter: str, key: Key, who: str, why: str) -> Setting:
         try:
             async with ports:
                 return await ClockSetter(ledger, SystemClock(), settings.zone).set_one(
-                    one, route, key, who=who, why=why
+                    one, route, key, who=wanted.who, why=wanted.why
                 )
         finally:
             await route.line.close()

@@ -66,6 +66,15 @@ class ScanWanted:
 
 
 @dataclass(frozen=True, slots=True)
+class ClockWanted:
+    """`chaobiao clock set`. The password is not in it: the daemon has its own."""
+
+    meter: str
+    who: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
 class ScanStep:
     """How far a scan is; `scanned` where somebody was found since, and at its end."""
 

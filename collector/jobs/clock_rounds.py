@@ -28,12 +28,12 @@ from collector.acquisition.clocks import (
 )
 from collector.acquisition.line import Line
 from collector.clock import Clock, sleep_until_or_set
-from collector.errors import WorkFailed
+from collector.errors import UsageError, WorkFailed
 from collector.jobs.clocks import ClockSetter, standings
 from collector.jobs.route import Route
 from collector.settings.durations import show_duration
 from collector.settings.schema import Settings
-from collector.settings.secrets import clock_password
+from collector.settings.secrets import CLOCK_PASSWORD, clock_password
 from protocols.clockwork import Key
 from protocols.dialects import TIMEKEEPERS
 from storage.errors import AuditRefused, DatabaseBusy, DatabaseUnusable
@@ -60,6 +60,16 @@ def clock_key(settings: Settings) -> Key | None:
     """What lets clocks be set, if the configuration or the environment has it. :raises OSError: for its file."""
     password = clock_password(settings.clock, os.environ)
     return None if password is None else Key(password, settings.clock.operator)
+
+
+def setting_key(settings: Settings) -> Key:
+    """What the daemon sets a clock with that a person wants set. :raises UsageError: it does not, or has no password."""
+    if policy_of(settings).correct < Correct.COMMAND:
+        raise UsageError('the running collector sets no clocks: [clock] correct is "never"; "command" allows it')
+    key = clock_key(settings)
+    if key is None:
+        raise UsageError(f"the running collector has no password: [clock] password_file, or {CLOCK_PASSWORD}")
+    return key
 
 
 class ClockRounds:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Container, Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
+from functools import cache
 from zoneinfo import ZoneInfo
 
 from collector.acquisition.pauses import Interval, Pauses
-from collector.acquisition.plan import Gives, gives_by
+from collector.acquisition.plan import Gives, gives_by, takes
 from collector.jobs.due import count_due
 from protocols.errors import ObisError
 from protocols.obis import Obis
@@ -64,9 +65,17 @@ class Denominators:
             for field, counts in reckoning.counts(versions, rows).items():
                 owed[field] += counts
         last = {one.meter.meter: one for one in stood if one.installation.start < end}  # where it stood last that day
-        return tuple(self._row(day, end, last[meter], owed) for meter in sorted(last))
+        read = _read_by(versions, gives_by(self.profiles))
+        return tuple(self._row(day, end, last[meter], owed, read) for meter in sorted(last))
 
-    def _row(self, day: date, midnight: datetime, one: Registered, owed: Mapping[str, Counter[str]]) -> MeterDay:
+    def _row(
+        self,
+        day: date,
+        midnight: datetime,
+        one: Registered,
+        owed: Mapping[str, Counter[str]],
+        read: Callable[[Registered], bool],
+    ) -> MeterDay:
         meter, point = one.meter, one.point
         slots = {field: owed[field][meter.meter] if field in owed else 0 for field in FIELDS}
         bills = self.reading_days.get(point.billing_group)
@@ -77,7 +86,7 @@ class Denominators:
             freezes=slots["freezes"],
             points=slots["points"],
             reading_day=slots["total"] > 0 and midnight.astimezone(self.zone).day == bills,
-            automatic=slots["freezes"] + slots["points"] > 0 and meter.channel in self.channels,
+            automatic=meter.channel in self.channels and read(one),
             paused_total=slots["paused_total"] > 0,
             paused_freezes=slots["paused_freezes"],
             paused_points=slots["paused_points"],
@@ -126,6 +135,17 @@ class _Reckoning:
                 if day == self.day:
                     counts[meter] += slots
         return counts
+
+
+def _read_by(versions: Sequence[PlanVersion], gives: Gives) -> Callable[[Registered], bool]:
+    """Whether some plan reads a meter, due by now or not."""
+
+    @cache
+    def can(version: PlanVersion, profile: str) -> bool:
+        return any(gives(profile, quantity, version.plan.basis) for quantity in version.plan.read)
+
+    kept = [_values(version) for version in versions]
+    return lambda one: any(takes(version.plan, one) and can(version, one.meter.profile) for version in kept)
 
 
 def _values(version: PlanVersion) -> PlanVersion:

@@ -16,11 +16,13 @@ from collector.acquisition.submitted import Submitted
 from collector.acquisition.tasks import Collected, Task
 from collector.clock import Clock
 from collector.errors import UsageError
-from collector.jobs.asking import ProbeWanted, ReadWanted, ScanStep, ScanWanted
+from collector.jobs.asking import ClockWanted, ProbeWanted, ReadWanted, ScanStep, ScanWanted
+from collector.jobs.clock_rounds import setting_key
+from collector.jobs.clocks import ClockSetter
 from collector.jobs.orders import Log
 from collector.jobs.poll import Poll
 from collector.jobs.reach import Reach, Reached
-from collector.jobs.read import Heard, Round
+from collector.jobs.read import Heard, Round, choose_meters
 from collector.jobs.routes import channel_of
 from collector.settings.link_url import parse_link
 from collector.settings.schema import Settings
@@ -65,6 +67,8 @@ class Serving:
                 await self._probe(_wanted(ProbeWanted, order), log)
             case OrderKind.SCAN:
                 await self._scan(_wanted(ScanWanted, order), log)
+            case OrderKind.CLOCK:
+                await self._set_clock(_wanted(ClockWanted, order), log)
 
     async def _read(self, order: Order, wanted: ReadWanted, log: Log) -> None:
         """As `chaobiao read`; meters that had their turn before the daemon was restarted are not asked again."""
@@ -120,6 +124,21 @@ class Serving:
             told=lambda findings, left_s: told.step(findings, left_s, lambda: to_json(scanned)),
         )
         log.say("", OK, "", to_json(ScanStep(search.findings.asked, search.findings.ahead, 0, to_json(scanned))))
+
+    async def _set_clock(self, wanted: ClockWanted, log: Log) -> None:
+        """As `chaobiao clock set`, between two visits of its line, with the daemon's own password and rules."""
+        settings = self._settings()
+        (one,) = choose_meters(await self._ledger.registry(), [wanted.meter])
+        key = setting_key(settings)
+        channel = one.meter.channel
+        async with self._poll.guest(channel):
+            route = self._poll.routes[channel]
+            try:
+                setter = ClockSetter(self._ledger, self._clock, settings.zone)
+                done = await setter.set_one(one, route, key, who=wanted.who, why=wanted.why)
+            finally:
+                route.line.rest(route.timing)
+        log.say(wanted.meter, done.reason or OK, done.detail, to_json(done))
 
     def _reached(self, url: str) -> Reached | None:
         """On a line of ours, if the URL is that of one; else over one of its own. :raises UsageError: it is set otherwise."""

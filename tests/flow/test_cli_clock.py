@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sqlite3
 from collections.abc import Sequence
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -17,6 +19,7 @@ from simulators.truth import Truth
 from storage.engine import open_ledger
 from storage.records import Batch
 from tests.flow.commands import Ended, finish, run, start
+from tests.flow.daemons import terminate, wait_for_line
 from tests.flow.stocked import CONFIGURATION, place
 from tests.ledger.test_clocks import check
 from tests.links.clockwork import device
@@ -112,6 +115,45 @@ def test_a_wrong_password_is_said_and_not_tried_again(tmp_path: Path) -> None:
     assert "password_rests" in again.err
     assert one.wrong_passwords == 1
     assert [outcome for _, _, outcome in audit(tmp_path)] == ["wrong_password"]
+
+
+async def beside_a_daemon(one: Dlt645Meter, folder: Path, clock: str) -> Ended:
+    """`clock set` while `run` has the line."""
+    async with Dlt645Server(Dlt645Bus([one], truth=Truth()), now=lambda: datetime.now(UTC)) as server:
+        config = await asyncio.to_thread(site, folder, server.port, clock)
+        daemon = start("run", "-c", config)
+        try:
+            await asyncio.to_thread(wait_for_line, daemon, "collecting")
+            done = await typed("clock", "set", "M1", "-c", config, "--why", "its battery failed", "--who", "li")
+            await asyncio.to_thread(terminate, daemon)
+        finally:
+            daemon.kill()
+        return done
+
+
+def orders(folder: Path) -> list[tuple[int, int]]:
+    """Kind and state: 4 is a clock; 3 done, 4 failed."""
+    with closing(sqlite3.connect(folder / "chaobiao.db")) as connection:
+        return connection.execute("SELECT kind, state FROM on_demand").fetchall()
+
+
+def test_a_daemon_that_has_the_line_sets_it(tmp_path: Path) -> None:
+    one = device("161", -2 * HOUR, since=datetime.now(UTC))
+    ended = asyncio.run(beside_a_daemon(one, tmp_path, ALLOWED))
+    assert (ended.status, ended.err) == (0, "")
+    assert ended.out.startswith("M1: set; it was off by -")
+    assert abs(one.meter.timepiece.off(datetime.now(UTC))) <= timedelta(seconds=1)
+    assert audit(tmp_path) == [("li", "its battery failed", "ok")]
+    assert orders(tmp_path) == [(4, 3)]
+
+
+def test_a_daemon_without_a_password_says_so(tmp_path: Path) -> None:
+    one = device("161", -2 * HOUR, since=datetime.now(UTC))
+    ended = asyncio.run(beside_a_daemon(one, tmp_path, '[clock]\ncorrect = "command"\n'))
+    assert ended.status == 2
+    assert "the running collector has no password" in ended.err
+    assert audit(tmp_path) == []
+    assert orders(tmp_path) == [(4, 4)]
 
 
 @pytest.mark.parametrize(

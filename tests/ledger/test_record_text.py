@@ -1,7 +1,7 @@
 """Records cross from process to process as text, and nothing of them changes on the way."""
 
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 
 import pytest
@@ -62,3 +62,17 @@ class _Two:
 def test_what_is_none_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match=r"\w"):
         from_json(_Two, text)
+
+
+@dataclass(frozen=True)
+class Span:
+    """A record with a span of time."""
+
+    long: timedelta
+    maybe: timedelta | None
+
+
+@given(st.timedeltas(), st.none() | st.timedeltas())
+def test_a_span_comes_back_to_the_microsecond(long: timedelta, maybe: timedelta | None) -> None:
+    span = Span(long, maybe)
+    assert from_json(Span, to_json(span)) == span

@@ -71,6 +71,13 @@ async def test_what_is_not_due_yet_is_not_in_it(ledger: Ledger) -> None:
     assert seen(await due.of(DAY, MIDNIGHT + A_DAY + timedelta(minutes=5)))[0] == ("m1", True, 1, 24, True, False)
 
 
+async def test_who_is_read_once_a_day_counts_as_read_all_day(ledger: Ledger) -> None:
+    due = await district(ledger)
+    await ledger.keep_plans([DAILY], at=MIDNIGHT + A_DAY)
+    noon = MIDNIGHT + A_DAY + HOUR * 12
+    assert seen(await due.of(DAY + A_DAY, noon))[0] == ("m1", False, 0, 0, True, False)
+
+
 async def test_the_reading_day_is_that_of_the_freeze(ledger: Ledger) -> None:
     due = await district(ledger, reading_day=16)
     assert [one.reading_day for one in await due.of(DAY, LATER)] == [True, True]
