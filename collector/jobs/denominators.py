@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Container, Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from functools import cache
@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 
 from collector.acquisition.pauses import Interval, Pauses
 from collector.acquisition.plan import Gives, gives_by, takes
-from collector.jobs.due import count_due
+from collector.jobs.due import count_due, one_a_meter
 from protocols.errors import ObisError
 from protocols.obis import Obis
 from protocols.profile import Profile
@@ -61,7 +61,7 @@ class Denominators:
         pauses = Pauses(await self.ledger.pauses(begin, until))
         reckoning = _Reckoning(day, begin, until, self.zone, gives_by(self.profiles), pauses)
         owed: defaultdict[str, Counter[str]] = defaultdict(Counter)
-        for rows in _one_a_meter(stood):
+        for rows in one_a_meter(stood):
             for field, counts in reckoning.counts(versions, rows).items():
                 owed[field] += counts
         last = {one.meter.meter: one for one in stood if one.installation.start < end}  # where it stood last that day
@@ -164,18 +164,6 @@ def is_quantity(name: str) -> bool:
     except ObisError:
         return False
     return True
-
-
-def _one_a_meter(installations: Iterable[Registered]) -> list[list[Registered]]:
-    """Apart, so that none has a meter twice: a meter that was moved owed its values at the old place until then."""
-    apart: list[dict[str, Registered]] = []
-    for one in installations:
-        free = next((there for there in apart if one.meter.meter not in there), None)
-        if free is None:
-            free = {}
-            apart.append(free)
-        free[one.meter.meter] = one
-    return [list(there.values()) for there in apart]
 
 
 def span_of(day: date, basis: Basis, zone: ZoneInfo) -> tuple[datetime, datetime]:

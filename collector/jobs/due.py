@@ -56,6 +56,18 @@ def count_due(
     return counts
 
 
+def one_a_meter(installations: Iterable[Registered]) -> list[list[Registered]]:
+    """Apart, so that none has a meter twice: a meter that was moved owed its values at the old place until then."""
+    apart: list[dict[str, Registered]] = []
+    for one in installations:
+        free = next((there for there in apart if one.meter.meter not in there), None)
+        if free is None:
+            free = {}
+            apart.append(free)
+        free[one.meter.meter] = one
+    return [list(there.values()) for there in apart]
+
+
 def _while_installed(one: Registered, instants: Sequence[datetime]) -> int:
     ended = one.installation.end
     until = len(instants) if ended is None else bisect_left(instants, ended)

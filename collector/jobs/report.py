@@ -6,7 +6,7 @@ the registry is the one under which they were due.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 from collector.acquisition.gaps import Remembers, remembered_by
 from collector.acquisition.plan import Owed, gives_by, owed
 from collector.clock import Clock
-from collector.jobs.due import count_due
+from collector.jobs.due import count_due, one_a_meter
 from collector.kpi.success import Due, Success, success
 from protocols.profile import Profile
 from storage.days import data_day, day_bounds
@@ -49,8 +49,8 @@ class Reporter:
         start, end = self._span(first, last, as_of)
         versions = await self.ledger.plan_versions(start, end) if start < end else ()
         due = []
-        for there in _one_a_meter(await self.ledger.installations(start, end)):
-            rows = tuple(there.values())
+        for rows in one_a_meter(await self.ledger.installations(start, end)):
+            there = {one.meter.meter: one for one in rows}
             slots = count_due(versions, rows, start, end, zone=self.zone, gives=gives_by(self.profiles))
             due += [
                 _counted(there[meter], day, plan, count)
@@ -111,18 +111,6 @@ class Reporter:
     def _span(self, first: date, last: date, now: datetime) -> tuple[datetime, datetime]:
         """When slots of these data days are due, up to now. A freeze closes the day before, so it is due a day later."""
         return day_bounds(first, self.zone)[0], min(day_bounds(last, self.zone)[1] + _DAY, now + _TICK)
-
-
-def _one_a_meter(installations: Iterable[Registered]) -> list[dict[str, Registered]]:
-    """Apart, so that none has a meter twice: a meter that was moved owed its values at the old place until then."""
-    apart: list[dict[str, Registered]] = []
-    for one in installations:
-        free = next((there for there in apart if one.meter.meter not in there), None)
-        if free is None:
-            free = {}
-            apart.append(free)
-        free[one.meter.meter] = one
-    return apart
 
 
 def _counted(one: Registered, day: date, plan: str, slots: int) -> Due:
