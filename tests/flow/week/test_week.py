@@ -3,7 +3,7 @@ double or false, every slot is accounted for, and what is missing is explained.
 
 Twenty weeks with `make test`; a thousand with
 
-    make test ARGS='-m long tests/flow/week'
+    make test ARGS='-m long --dist load tests/flow/week'
 """
 
 from __future__ import annotations
