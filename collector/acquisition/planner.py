@@ -34,7 +34,8 @@ from storage.records import PlanVersion, Slot
 from storage.registry import Registered
 
 FIRST_PAUSE = timedelta(minutes=1)
-LONGEST_PAUSE = timedelta(minutes=30)
+LONGEST_PAUSE = timedelta(minutes=15)
+"""As a breaker's: a line that is back is noticed within a quarter of an hour, which is most of an hourly value's window."""
 LONGEST_WINDOW = timedelta(days=2)
 """How far back a restart looks for slots that are still open; no window of `calendar.timetable` is longer."""
 MOMENT = timedelta(microseconds=1)
@@ -369,6 +370,6 @@ class Planner:
 def pause(meter: str, tries: int) -> timedelta:
     """How long a slot rests after its n-th failed round: doubled each time, up to a quarter more by the meter's name."""
     doublings: int = 2 ** min(tries - 1, 10)
-    whole = min(FIRST_PAUSE * doublings, LONGEST_PAUSE)
+    whole = min(FIRST_PAUSE * doublings, LONGEST_PAUSE * 4 / 5)
     spread = zlib.crc32(f"{meter}/{tries}".encode()) % 256
     return whole + whole * spread // 1024

@@ -102,7 +102,7 @@ def test_a_channel_that_is_not_polled_only_waits() -> None:
 
 @given(st.text(min_size=1, max_size=8), st.integers(1, 40))
 def test_pauses_grow_to_a_bound_and_differ_by_meter(meter: str, tries: int) -> None:
-    assert timedelta(minutes=1) <= pause(meter, tries) <= LONGEST_PAUSE * 5 / 4
+    assert timedelta(minutes=1) <= pause(meter, tries) <= LONGEST_PAUSE
 
 
 def test_a_window_that_closes_during_the_visit_gives_the_slot_back_after_it_and_wakes_nobody_in_vain() -> None:

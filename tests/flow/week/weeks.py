@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from itertools import pairwise
 
-from collector.acquisition.planner import LONGEST_PAUSE
 from collector.acquisition.quarantine import Guard
 from collector.clock import DrivenClock
 from collector.jobs.report import Reporter
@@ -32,8 +31,8 @@ PLANS = (
 """The second only for meters that keep freezes, those to DL/T 645."""
 RECOVERY = timedelta(hours=2)
 """Backfill looks for gaps every hour, and after recoveries."""
-ENOUGH = LONGEST_PAUSE * 5 / 4 + timedelta(minutes=2)
-"""Of a slot's hour without any fault, in one piece: so long a slot may rest after a round in vain, though its line is back."""
+ENOUGH = timedelta(minutes=25)
+"""Of a slot's hour without any fault, in one piece: a meter that was left alone is asked at least every quarter of an hour."""
 
 
 @dataclass(frozen=True, slots=True)
