@@ -39,6 +39,8 @@ FLOOD = int(os.environ.get("CHAOBIAO_FLOOD", "4000"))
 """The matrix has 20,000."""
 POLLED = 20
 REPLY_S = 0.05
+WAVES, LEAST_ASKED = 5, 10
+"""A quick machine has stored one flood before ten meters were asked: it gets another, as long as it takes to see ten."""
 LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
 LEAST_MB, MOST_MB = 400, 300
 """Address space that is given; resident memory that is taken."""
@@ -71,8 +73,8 @@ async def scene(folder: Path, *lines: str) -> AsyncIterator[tuple[Mosquitto, Pat
         await asyncio.to_thread(broker.stop)
 
 
-def messages(count: int, padding: int = 0) -> Iterator[str]:
-    for n in range(count):
+def messages(count: int, padding: int = 0, first: int = 0) -> Iterator[str]:
+    for n in range(first, first + count):
         time = (LONG_AGO + timedelta(seconds=n)).isoformat()
         yield json.dumps({"time": time, "values": {"1-0:1.8.0": str(n)}, "seq": n + 1, "note": "x" * padding})
 
@@ -124,23 +126,27 @@ async def test_a_flood_and_polling_goes_on(tmp_path: Path, tell: Tell) -> None:
                 await asyncio.sleep(1)
                 quiet = micros()
                 await asyncio.sleep(6)
-                flood = micros()
-                await asyncio.to_thread(broker.publish_lines, "meters/1/reading", messages(FLOOD))
-                await drained(config, FLOOD, 60)
-                over = micros()
+                flood = over = micros()
+                sent = 0
+                while not sent or (len(latencies(config, flood, over)) < LEAST_ASKED and sent < WAVES * FLOOD):
+                    wave = messages(FLOOD, first=sent)
+                    await asyncio.to_thread(broker.publish_lines, "meters/1/reading", wave)
+                    sent += FLOOD
+                    await drained(config, sent, 60)
+                    over = micros()
                 most_mb = resident_mb(process)
                 await asyncio.to_thread(terminate, process)
             finally:
                 process.kill()
         before, during = latencies(config, quiet, flood), latencies(config, flood, over)
-        assert asked(config, PUSHED) == [(FLOOD,)]
+        assert asked(config, PUSHED) == [(sent,)]
         assert not asked(config, "SELECT * FROM dead_letter")
     assert most_mb <= MOST_MB
-    assert len(during) >= 10
+    assert len(during) >= LEAST_ASKED
     slow = ninety_ninth(during) / ninety_ninth(before)
     tell(
         "F48",
-        f"{FLOOD} messages stored in {(over - flood) / 1e6:.1f} s, {most_mb:.0f} MB resident; p99 of a polled question"
+        f"{sent} messages stored in {(over - flood) / 1e6:.1f} s, {most_mb:.0f} MB resident; p99 of a polled question"
         f" {ninety_ninth(before):.1f} ms before, {ninety_ninth(during):.1f} ms in the flood ({slow:.2f} ×)",
     )
 
