@@ -27,20 +27,30 @@ name = "broker"
 link = "mqtt://127.0.0.1:{port}"
 protocol = "mqtt-json"
 topics = ["meters/+/reading"]
+"""
+"""One channel, by which meters push; plans are the caller's."""
+QUARTER = """\
 [[plan]]
 name = "quarter"
 read = ["1-0:1.8.0"]
 every = "15m"
 """
+METERS_THAT_PUSH = (
+    "import asyncio, sys; from tests.flow.publishing import publish; asyncio.run(publish(int(sys.argv[1])))"
+)
 
 
 def configured(folder: Path, broker: Mosquitto) -> Path:
     """The path of a configuration, with the registry beside it."""
     path = folder / "collector.toml"
-    path.write_text(CONFIGURATION.format(port=broker.port), "utf-8")
-    rows = ["meter,profile,channel,address", *(f"m{n},json_meter,broker,{n}" for n in range(METERS))]
-    path.with_name("meters.csv").write_text("\n".join(rows) + "\n", "utf-8")
+    path.write_text(CONFIGURATION.format(port=broker.port) + QUARTER, "utf-8")
+    path.with_name("meters.csv").write_text("\n".join(registry()) + "\n", "utf-8")
     return path
+
+
+def registry() -> list[str]:
+    """The lines of a registry with all meters that push."""
+    return ["meter,profile,channel,address", *(f"m{n},json_meter,broker,{n}" for n in range(METERS))]
 
 
 @contextmanager

@@ -10,6 +10,7 @@ import socket
 import sqlite3
 import subprocess
 import termios
+from collections.abc import Mapping
 from contextlib import closing
 from decimal import Decimal
 from importlib import resources
@@ -17,7 +18,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.flow.commands import finish, start
+from tests.flow.commands import Ended, finish, start
 from tests.flow.daemons import (
     PATIENT_S,
     closed_port,
@@ -169,22 +170,26 @@ def test_a_serial_port_in_use_is_one_sentence(tmp_path: Path) -> None:
     assert "Traceback" not in ended.err
 
 
-@needs_mosquitto
-def test_mosquitto_pub_through_read(tmp_path: Path) -> None:
+def asked_after(folder: Path, message: Mapping[str, object], *args: object, topics: str, meters: str) -> Ended:
+    """`read`, from a broker that keeps one message for whoever comes."""
     assert PUBLISH
-    folder = tmp_path / "broker"
-    folder.mkdir()
-    broker = Mosquitto(folder)
+    place = folder / "broker"
+    place.mkdir()
+    broker = Mosquitto(place)
     broker.start()
     try:
-        payload = '{"time": "2026-03-15T10:00:00+08:00", "values": {"1-0:1.8.0": "123.45"}, "seq": 17}'
         retained = [PUBLISH, "-h", "127.0.0.1", "-p", str(broker.port), "-q", "1", "-r", "-t", "meters/17/reading"]
-        subprocess.run([*retained, "-m", payload], check=True, timeout=10)
-        channel = f'name = "a"\nlink = "mqtt://127.0.0.1:{broker.port}"\nprotocol = "mqtt-json"\ntopics = ["meters/+/reading"]'
-        config = installation(tmp_path, channel, meters="m1,json_meter,a,17\n")
-        ended = finish(start("read", "-c", config, "--json"))
+        subprocess.run([*retained, "-m", json.dumps(message)], check=True, timeout=10)
+        channel = f'name = "a"\nlink = "mqtt://127.0.0.1:{broker.port}"\nprotocol = "mqtt-json"\ntopics = {topics}'
+        return finish(start("read", "-c", installation(folder, channel, meters=meters), "--json", *args))
     finally:
         broker.stop()
+
+
+@needs_mosquitto
+def test_mosquitto_pub_through_read(tmp_path: Path) -> None:
+    message = {"time": "2026-03-15T10:00:00+08:00", "values": {"1-0:1.8.0": "123.45"}, "seq": 17}
+    ended = asked_after(tmp_path, message, topics='["meters/+/reading"]', meters="m1,json_meter,a,17\n")
     assert ended.status == 0, ended.err
     (reading,) = [json.loads(line) for line in ended.out.splitlines()]
     assert Decimal(reading["value"]) == Decimal("123.45")
@@ -193,21 +198,10 @@ def test_mosquitto_pub_through_read(tmp_path: Path) -> None:
 
 @needs_mosquitto
 def test_a_message_that_the_broker_delivers_twice_is_told_once(tmp_path: Path) -> None:
-    assert PUBLISH
-    folder = tmp_path / "broker"
-    folder.mkdir()
-    broker = Mosquitto(folder)
-    broker.start()
-    try:
-        payload = '{"time": "2026-03-15T10:00:00+08:00", "values": {"1-0:1.8.0": "123.45"}}'
-        retained = [PUBLISH, "-h", "127.0.0.1", "-p", str(broker.port), "-q", "1", "-r", "-t", "meters/17/reading"]
-        subprocess.run([*retained, "-m", payload], check=True, timeout=10)
-        topics = '["meters/+/reading", "meters/17/reading"]'  # it matches both, and comes once for each
-        channel = f'name = "a"\nlink = "mqtt://127.0.0.1:{broker.port}"\nprotocol = "mqtt-json"\ntopics = {topics}'
-        config = installation(tmp_path, channel, meters="m1,json_meter,a,17\nsilent,json_meter,a,18\n")
-        ended = finish(start("read", "-c", config, "--json", "--wait", "2s"))
-    finally:
-        broker.stop()
+    message = {"time": "2026-03-15T10:00:00+08:00", "values": {"1-0:1.8.0": "123.45"}}
+    topics = '["meters/+/reading", "meters/17/reading"]'  # it matches both, and comes once for each
+    meters = "m1,json_meter,a,17\nsilent,json_meter,a,18\n"
+    ended = asked_after(tmp_path, message, "--wait", "2s", topics=topics, meters=meters)
     assert [json.loads(line)["meter"] for line in ended.out.splitlines()] == ["m1"]
     assert "2 meters asked, 1 answered; 1 reading, 1 missing" in ended.err
 

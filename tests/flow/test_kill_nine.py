@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.flow.killing import DAEMON, configured, expected, running, stored, tell
+from tests.flow.killing import DAEMON, METERS_THAT_PUSH, configured, expected, running, stored, tell
 from tests.links.broker import SOUND, Mosquitto, needs_mosquitto
 
 pytestmark = [needs_mosquitto, pytest.mark.slow]
@@ -25,9 +25,6 @@ KILLS = 50
 SEED = 20260315
 
 CARELESS = "import sys; from tests.flow.careless import main; sys.stdin.readline(); main()"
-METERS_THAT_PUSH = (
-    "import asyncio, sys; from tests.flow.publishing import publish; asyncio.run(publish(int(sys.argv[1])))"
-)
 
 
 def subscribed(process: subprocess.Popen[str]) -> None:

@@ -29,9 +29,8 @@ from tests.flow.daemons import PATIENT_S
 from tests.flow.faults.conftest import Tell
 from tests.flow.faults.oracle import Shown
 from tests.flow.faults.street import PROFILES, SEED
-from tests.flow.killing import running
+from tests.flow.killing import CONFIGURATION, METERS_THAT_PUSH, registry, running
 from tests.flow.killing import tell as begin
-from tests.flow.publishing import METERS
 from tests.links.broker import SOUND, TALKATIVE, Mosquitto, needs_mosquitto
 
 pytestmark = [needs_mosquitto, pytest.mark.slow]
@@ -39,21 +38,9 @@ pytestmark = [needs_mosquitto, pytest.mark.slow]
 MOMENTS = int(os.environ.get("CHAOBIAO_KILLS", "8"))
 """The fault matrix has 50."""
 PROGRAM = "from tests.flow.faults.dying import main; main()"
-METERS_THAT_PUSH = (
-    "import asyncio, sys; from tests.flow.publishing import publish; asyncio.run(publish(int(sys.argv[1])))"
-)
 ACKNOWLEDGED = "Received PUBACK from chaobiao-broker"
 GONE = "Client chaobiao-broker "
-CONFIGURATION = """\
-[storage]
-url = "sqlite:///ledger.db"
-[registry]
-file = "meters.csv"
-[[channel]]
-name = "broker"
-link = "mqtt://127.0.0.1:{port}"
-protocol = "mqtt-json"
-topics = ["meters/+/reading"]
+PLANS = """\
 [[plan]]
 name = "often"
 read = ["1-0:1.8.0"]
@@ -90,8 +77,8 @@ class Place:
 
     def __init__(self, folder: Path, fleet: Fleet, broker: Mosquitto) -> None:
         self.config, self.broker = folder / "collector.toml", broker
-        rows = ["meter,profile,channel,address", *(f"m{n},json_meter,broker,{n}" for n in range(METERS))]
-        text = CONFIGURATION.format(port=broker.port)
+        rows = registry()
+        text = CONFIGURATION.format(port=broker.port) + PLANS
         for member in fleet.members:
             if member.line.protocol == "mqtt-json":
                 continue
