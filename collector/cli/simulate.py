@@ -24,7 +24,7 @@ OURS = "# The simulated fleet"
 
 @click.command(
     cls=Command,
-    example="chaobiao simulate one-of-each --write-config /tmp/fleet",
+    example="chaobiao simulate one-of-each --write-config fleet",
     help=mark(
         "Simulated meters on real sockets of this host, in real time, until Ctrl-C. SCENARIO is a file, or the name of one "
         "that comes with chaobiao (demo, one-of-each)."
