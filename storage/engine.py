@@ -58,8 +58,9 @@ class Status:
     """Rows by table."""
 
 
-async def open_ledger(url: str, *, create: bool) -> Ledger:
-    """`sqlite:///relative.db`, `sqlite:////absolute.db` or `memory://`. `create`: make it where there is none.
+async def open_ledger(url: str, *, create: bool, hold: bool = False) -> Ledger:
+    """`sqlite:///relative.db`, `sqlite:////absolute.db` or `memory://`. `create`: make it where there is none. `hold`: for a
+    process that opens much else (`Sessions.hold`).
 
     :raises DatabaseUnusable: naming the path and what to do. The file is as it was before.
     """
@@ -67,7 +68,14 @@ async def open_ledger(url: str, *, create: bool) -> Ledger:
         return MemoryLedger()
     path = path_of(url)
     await asyncio.to_thread(_make_ready, path, create=create)
-    return SqlLedger(Sessions(str(path)))
+    sessions = Sessions(str(path))
+    if hold:
+        try:
+            await sessions.hold()
+        except BaseException:
+            await sessions.close()
+            raise
+    return SqlLedger(sessions)
 
 
 def upgrade(url: str) -> Status:

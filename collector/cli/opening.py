@@ -24,15 +24,16 @@ class Site:
     profiles: dict[str, Profile]
 
     @asynccontextmanager
-    async def ledger(self, *, make_for: Path | None = None) -> AsyncIterator[Ledger]:
-        """The ledger, open inside the block. `make_for`: where there is no database, make one for this registry file.
+    async def ledger(self, *, make_for: Path | None = None, hold: bool = False) -> AsyncIterator[Ledger]:
+        """The ledger, open inside the block. `make_for`: where there is no database, make one for this registry file. `hold`: its
+        files stay open, whatever else is opened (`open_ledger`).
 
         :raises SettingsError: every mistake of that file; no database is made for one that is wrong.
         """
         database = self.settings.storage.url
         if make_for is not None and not database.path.exists():
             read_registry(make_for, self.settings, self.profiles, at=SystemClock().now())
-        ledger = await open_ledger(database.url, create=make_for is not None)
+        ledger = await open_ledger(database.url, create=make_for is not None, hold=hold)
         try:
             yield ledger
         finally:

@@ -60,7 +60,7 @@ def run(config: Path, role: str, verbose: bool) -> None:
 
 async def _run(config: Path, site: Site) -> None:
     settings = site.settings
-    async with site.ledger(make_for=settings.registry.file) as ledger:
+    async with site.ledger(make_for=settings.registry.file, hold=True) as ledger:
         with office(settings.storage.url.url):
             who = f"{platform.node()}:{os.getpid()}"
             daemon = Daemon(settings, site.profiles, ledger, clock=SystemClock(), orders=who)

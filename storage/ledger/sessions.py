@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -25,6 +25,9 @@ from storage.ledger.vocabulary import Vocabulary
 BUSY_S = 1.0
 PATIENCE = 15
 """Times 1 s: longer than any transaction of ours takes. Each time is short beside what a daemon has to drain."""
+
+KEPT = 5
+"""Connections that stay open between transactions. More are opened when more transactions are under way, and closed again."""
 
 PRAGMAS = (
     "PRAGMA journal_mode = WAL",
@@ -51,6 +54,17 @@ class Sessions:
         self._engine = _engine_for(path, busy_s)
         self._writer = asyncio.Lock()
         self.words = Vocabulary()
+
+    async def hold(self) -> None:
+        """Open the connections that are kept, now: who takes all of this process's file descriptors later takes none of theirs.
+
+        :raises DatabaseUnusable: there are not enough already.
+        """
+        with translated(self._path):
+            async with AsyncExitStack() as stack:
+                for _ in range(KEPT):
+                    connection = await stack.enter_async_context(self._engine.connect())
+                    await connection.exec_driver_sql("SELECT count(*) FROM sqlite_master")  # opens the log's file too
 
     async def write(self, work: Work[Answer]) -> Answer:
         """Do this in a transaction that is committed at the end, or has never been."""
@@ -121,7 +135,8 @@ async def _finished(work: Coroutine[Any, Any, Answer], asked: _Asked) -> Answer:
 def _engine_for(path: str, busy_s: float) -> AsyncEngine:
     # AUTOCOMMIT: the driver begins nothing by itself, we say BEGIN.
     url = URL.create("sqlite+aiosqlite", database=path)
-    engine = create_async_engine(url, isolation_level="AUTOCOMMIT", connect_args={"timeout": busy_s})
+    waits = {"timeout": busy_s}
+    engine = create_async_engine(url, isolation_level="AUTOCOMMIT", pool_size=KEPT, connect_args=waits)
     event.listen(engine.sync_engine, "connect", prepare)
     return engine
 

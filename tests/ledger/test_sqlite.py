@@ -1,9 +1,12 @@
 """What only a database on disk can show: other processes, cancelled tasks, a full disk, readers beside a writer."""
 
 import asyncio
+import errno
+import os
+import resource
 import sqlite3
-from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import aclosing, closing
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from contextlib import AsyncExitStack, aclosing, closing, contextmanager
 from pathlib import Path
 from shutil import copy
 from typing import Any
@@ -16,7 +19,7 @@ from storage import tables
 from storage.columns import to_microseconds
 from storage.engine import open_ledger
 from storage.errors import DatabaseBusy, DatabaseUnusable, VerdictRefused
-from storage.ledger.sessions import Sessions
+from storage.ledger.sessions import KEPT, Sessions
 from storage.ledger.sql import SqlLedger
 from storage.records import Attempt, Batch, Judged, Owner, Quality, RawFrame, Receipt
 from tests.ledger.ledgers import DAY, at, missing, read, reading, row, slot, standing, template, verdict, verify
@@ -253,3 +256,49 @@ async def test_what_was_refused_leaves_no_name_behind(ledger: SqlLedger) -> None
         await ledger.judge([verdict(1, meter="new")])
     await read(ledger, reading(1, 1, "new"))
     assert [one.reading.meter for one in await standing(ledger)] == ["new"]
+
+
+@contextmanager
+def no_descriptor_left() -> Iterator[None]:
+    """Whatever needs another one fails."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most = max(int(one.name) for one in Path("/proc/self/fd").iterdir()) + 1
+    taken: list[int] = []
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
+    try:
+        try:
+            while len(taken) < most:
+                taken.append(os.open(os.devnull, os.O_RDONLY))
+        except OSError as error:
+            assert error.errno == errno.EMFILE  # noqa: PT017 - what it is for
+        yield
+    finally:
+        for one in taken:
+            os.close(one)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+async def read_at_once(sessions: Sessions, many: int) -> None:
+    """So many transactions that are open together."""
+    async with AsyncExitStack() as stack:
+        for _ in range(many):
+            connection = await stack.enter_async_context(sessions.reading())
+            await connection.execute(select(tables.meter.c.id))
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="needs /proc")
+async def test_files_that_are_held_are_there_when_none_is_left(path: Path) -> None:
+    for held in (True, False):
+        sessions = Sessions(str(path))
+        try:
+            await read_at_once(sessions, 1)
+            if held:
+                await sessions.hold()
+            with no_descriptor_left():
+                if held:
+                    await read_at_once(sessions, KEPT)
+                else:
+                    with pytest.raises(DatabaseUnusable):
+                        await read_at_once(sessions, KEPT)
+        finally:
+            await sessions.close()
